@@ -1,0 +1,80 @@
+"""Entity types <-> SQLAlchemy tables and columns, and the org predicate: the one place that adds it.
+
+In: an Exposure's names. Out: Core tables and the predicate that limits a table to one org and to rows that are not deleted.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger, Boolean, Column, Date, DateTime, Double, Float, Integer, Interval, LargeBinary, MetaData, Numeric,
+    SmallInteger, String, Table, Text, Time, Uuid, bindparam, literal, true,
+)  # fmt: skip
+from sqlalchemy.sql.elements import BindParameter, ColumnElement
+from sqlalchemy.sql.selectable import Alias
+from sqlalchemy.types import TypeEngine
+
+from odata.edm.model import EntitySet, Model, Property
+from odata.edm.types import PrimitiveType
+
+ORG: BindParameter[str] = bindparam("org", type_=String())
+
+SQL_TYPES: dict[str, TypeEngine[object]] = {
+    "Edm.String": Text(),
+    "Edm.Boolean": Boolean(),
+    "Edm.Byte": SmallInteger(),
+    "Edm.SByte": SmallInteger(),
+    "Edm.Int16": SmallInteger(),
+    "Edm.Int32": Integer(),
+    "Edm.Int64": BigInteger(),
+    "Edm.Decimal": Numeric(),
+    "Edm.Single": Float(24),
+    "Edm.Double": Double(),
+    "Edm.Guid": Uuid(as_uuid=False),
+    "Edm.Date": Date(),
+    "Edm.DateTimeOffset": DateTime(timezone=True),
+    "Edm.TimeOfDay": Time(),
+    "Edm.Duration": Interval(),
+    "Edm.Binary": LargeBinary(),
+}
+
+
+def sql_type(type: PrimitiveType) -> TypeEngine[object]:
+    """SQL type of a primitive type; an enumeration type is held as text."""
+    return SQL_TYPES.get(type.name, SQL_TYPES["Edm.String"])
+
+
+class Mapping:
+    """Tables of a Model. Statements are written over `alias(entity_set)` and always carry `predicate(alias, entity_set)`."""
+
+    def __init__(self, model: Model) -> None:
+        metadata = MetaData()
+        self._tables = {entry.name: _table(metadata, entry) for entry in model.sets.values()}
+
+    def alias(self, entity_set: EntitySet, name: str) -> Alias:
+        """A fresh alias of the set's table. `sql.select` refuses to compile it without its predicate."""
+        return self._tables[entity_set.name].alias(name)
+
+    def predicate(self, alias: Alias, entity_set: EntitySet) -> ColumnElement[bool]:
+        """Rows of the caller's org that are not deleted. The bind parameter is named `org`."""
+        exposed = entity_set.exposed
+        own_org = alias.c[exposed.org_column] if exposed.org_column else literal(exposed.fixed_org, String())
+        predicate = (own_org == ORG).annotate({"org_predicate_of": alias})
+        if exposed.deleted_column:
+            return predicate & alias.c[exposed.deleted_column].is_(None)
+        return predicate & true()
+
+    def column(self, alias: Alias, property: Property) -> ColumnElement[object]:
+        """The column as stored; see Property.storage."""
+        column: ColumnElement[object] = alias.c[property.exposed.column]
+        return column
+
+
+def _table(metadata: MetaData, entry: EntitySet) -> Table:
+    exposed = entry.exposed
+    columns: dict[str, Column[object]] = {}
+    for item in entry.properties.values():
+        columns[item.exposed.column] = Column(item.exposed.column, sql_type(item.storage), nullable=item.nullable)
+    for hidden in (exposed.org_column, exposed.deleted_column, exposed.version_column):
+        if hidden and hidden not in columns:
+            columns[hidden] = Column(hidden, Text())
+    return Table(exposed.table, metadata, *columns.values(), schema=exposed.schema)
