@@ -1,0 +1,405 @@
+"""The one reader of environment variables: one frozen value, units in its names, one documented field a setting.
+
+In: a mapping of environment variables. Out: `Settings`. Knows nothing of Flask, SQL or the domain; only entry points
+import it (app.py, cli.py, gunicorn.conf.py, migrations/env.py, local/). A setting is one field made by `setting(...)`:
+its variable, how its text is read, one line of documentation. README tables and tests walk `documentation()`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+PROJECT: Final = Path(__file__).resolve().parent
+LOCAL_ENVIRONMENT: Final = PROJECT / ".data" / "environment"
+"""Written by `make run` for its embedded database, so that `gateway ...` in a second terminal finds the same one."""
+
+
+class SettingsError(Exception):
+    """One line a wrong or missing variable: its name, the value read, what would fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingDoc:
+    """One row of the README's table. default: as one would write it in the environment, "" when there is none."""
+
+    variable: str
+    name: str
+    default: str
+    fits: str
+    doc: str
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the text of a variable becomes a value. read raises ValueError; fits completes "needs ..."."""
+
+    read: Callable[[str], object]
+    fits: str
+
+
+def whole(least: int, most: int) -> Kind:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise ValueError(text)
+        return int(text)
+
+    return Kind(read, f"a whole number from {least} to {most}")
+
+
+def seconds(least: float, most: float) -> Kind:
+    def read(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) or not least <= float(text) <= most:
+            raise ValueError(text)
+        return float(text)
+
+    return Kind(read, f"seconds from {least:g} to {most:g}")
+
+
+def one_of(*choices: str) -> Kind:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(text)
+        return text
+
+    return Kind(read, "one of " + ", ".join(choices))
+
+
+def matching(pattern: str, fits: str) -> Kind:
+    def read(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return Kind(read, fits)
+
+
+def several(item: Kind) -> Kind:
+    """A list separated by commas; spaces around an item do not count."""
+    return Kind(
+        lambda text: tuple(item.read(part.strip()) for part in text.split(",") if part.strip()),
+        f"{item.fits}, or several separated by commas",
+    )
+
+
+def _read_flag(text: str) -> bool:
+    return {"on": True, "off": False}[text.lower()]
+
+
+def _read_web_url(text: str) -> str:
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+    ):
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
+def _read_database_url(text: str) -> str:
+    if urlsplit(text).scheme not in ("postgres", "postgresql"):
+        raise ValueError(text)
+    return text
+
+
+TEXT: Final = matching(r"(?s).+", "text")
+FLAG: Final = Kind(_read_flag, "on or off")
+WEB_URL: Final = Kind(_read_web_url, "an http or https URL without query, such as https://quotes.example.com")
+DATABASE: Final = Kind(_read_database_url, "a URL such as postgres://user:password@host:5432/name")
+SECRET: Final = matching(r"(?s).{32,}", "at least 32 characters, such as the output of `openssl rand -base64 48`")
+ORIGIN: Final = matching(r"https?://[^/\s]+|\*", "an origin such as https://app.example.com")
+
+
+def setting(variable: str, kind: Kind, default: Any, doc: str, *, secret: bool = False) -> Any:
+    """One field: the variable it is read from, how, its default, and one line of documentation."""
+    metadata = {"variable": variable, "kind": kind, "doc": doc, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Empty text means: not set."""
+
+    # Database
+    database_url: str = setting("DATABASE_URL", DATABASE, "", "the database of the gateway", secret=True)
+    database_replica_urls: tuple[str, ...] = setting(
+        "DATABASE_REPLICA_URLS", several(DATABASE), (), "followers that reads may go to", secret=True
+    )
+    db_pooler: str = setting(
+        "DB_POOLER",
+        one_of("none", "transaction"),
+        "none",
+        "`transaction`: PgBouncer in transaction mode stands between",
+    )
+    pool_connections: int = setting(
+        "POOL_CONNECTIONS", whole(1, 500), 6, "database connections for reads, per web process"
+    )
+    pool_waiting_requests: int = setting(
+        "POOL_WAITING_REQUESTS",
+        whole(0, 1000),
+        6,
+        "requests of one process that may wait for a connection (at most WEB_THREADS - 2); further ones get 503 at once",
+    )
+    acquire_timeout_seconds: float = setting(
+        "ACQUIRE_TIMEOUT_SECONDS", seconds(0.01, 60), 3.0, "longest wait for a free connection, then 503"
+    )
+    statement_timeout_seconds: float = setting(
+        "STATEMENT_TIMEOUT_SECONDS", seconds(0.05, 600), 20.0, "longest run of one statement, then 503 QueryTimeout"
+    )
+    lock_timeout_seconds: float = setting(
+        "LOCK_TIMEOUT_SECONDS", seconds(0.05, 600), 2.0, "longest wait for a lock in the database"
+    )
+    idle_in_transaction_timeout_seconds: float = setting(
+        "IDLE_IN_TRANSACTION_TIMEOUT_SECONDS",
+        seconds(0.05, 600),
+        10.0,
+        "the database ends a transaction idle for longer",
+    )
+    connect_timeout_seconds: float = setting(
+        "CONNECT_TIMEOUT_SECONDS", seconds(1, 60), 3.0, "longest wait for a new connection to the database"
+    )
+    string_collation: str = setting(
+        "STRING_COLLATION",
+        matching(r"[A-Za-z0-9_.@-]{1,63}", 'the name of a collation of the database, such as C or "und-x-icu"'),
+        "C",
+        "collation by which strings compare, sort and page",
+    )
+
+    # Web
+    host: str = setting("HOST", TEXT, "127.0.0.1", "address to listen on; 0.0.0.0 on a Heroku dyno")
+    port: int = setting("PORT", whole(1, 65535), 8000, "port to listen on")
+    public_url: str = setting(
+        "PUBLIC_URL",
+        WEB_URL,
+        "",
+        "base of every absolute URL in answers; by default the bind address, or the app's domain on Heroku",
+    )
+    web_concurrency: int = setting("WEB_CONCURRENCY", whole(1, 64), 2, "web processes")
+    web_threads: int = setting("WEB_THREADS", whole(1, 64), 8, "requests that one web process answers at a time")
+    request_deadline_seconds: float = setting(
+        "REQUEST_DEADLINE_SECONDS",
+        seconds(0.1, 600),
+        25.0,
+        "longest time for one request; Heroku's router gives up after 30",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "CORS_ORIGINS", several(ORIGIN), (), "origins whose pages may read the service; none unless set"
+    )
+    log_level: str = setting(
+        "LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info", "least level that is logged"
+    )
+
+    # Who may read
+    gateway_secret: str = setting(
+        "GATEWAY_SECRET", SECRET, "", "signs skip and delta tokens; the same on all dynos", secret=True
+    )
+    gateway_secret_previous: str = setting(
+        "GATEWAY_SECRET_PREVIOUS", SECRET, "", "the secret before a rotation; its tokens stay valid", secret=True
+    )
+    odata_auth: str = setting(
+        "ODATA_AUTH", one_of("basic", "anonymous"), "basic", "`anonymous` lets everybody read, with a warning at start"
+    )
+    anonymous_org: str = setting(
+        "ANONYMOUS_ORG",
+        matching(r"00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?", "a Salesforce organization id (00D...)"),
+        "",
+        "the org whose rows anonymous requests see; needed with ODATA_AUTH=anonymous",
+    )
+    anonymous_profile: str = setting(
+        "ANONYMOUS_PROFILE", one_of("strict", "salesforce"), "strict", "the profile of anonymous requests"
+    )
+    jwt_issuer: str = setting(
+        "JWT_ISSUER", TEXT, "", "`iss` that a bearer token must have; bearer tokens are off without it"
+    )
+    jwt_audience: str = setting("JWT_AUDIENCE", TEXT, "", "`aud` that a bearer token must have")
+    jwt_jwks_url: str = setting("JWT_JWKS_URL", WEB_URL, "", "where the issuer publishes its keys (https)")
+    jwt_key_file: str = setting(
+        "JWT_KEY_FILE", TEXT, "", "PEM file with the issuer's public key, instead of JWT_JWKS_URL"
+    )
+    jwt_org_claim: str = setting("JWT_ORG_CLAIM", TEXT, "org_id", "claim that names the org")
+    login_failures_per_minute: int = setting(
+        "LOGIN_FAILURES_PER_MINUTE", whole(1, 100_000), 10, "wrong logins per credential and source, then 429"
+    )
+    requests_per_second: int = setting(
+        "REQUESTS_PER_SECOND",
+        whole(0, 100_000),
+        0,
+        "requests per second and credential, burst of twice that, then 429; 0 is no limit",
+    )
+
+    # Shape of answers
+    salesforce_date_type: str = setting(
+        "SALESFORCE_DATE_TYPE",
+        one_of("Edm.Date", "Edm.DateTimeOffset", "Edm.String"),
+        "Edm.Date",
+        "how Date properties are published to the profile salesforce",
+    )
+    odata_capture: str = setting(
+        "ODATA_CAPTURE", TEXT, "", "directory for request heads and answer shapes, secrets removed"
+    )
+    debug_timings: bool = setting("DEBUG_TIMINGS", FLAG, False, "answers carry `Server-Timing` per stage")
+    shape_cache_entries: int = setting(
+        "SHAPE_CACHE_ENTRIES",
+        whole(0, 1_000_000),
+        1000,
+        "planned URL shapes kept per process; 0 switches the cache off",
+    )
+    shape_cache_bytes: int = setting(
+        "SHAPE_CACHE_BYTES", whole(0, 10**9), 16_000_000, "bytes of planned URL shapes kept per process"
+    )
+
+    # Limits of a request: size
+    request_line_bytes: int = setting("REQUEST_LINE_BYTES", whole(1024, 8190), 8190, "longest request line, then 414")
+    header_field_bytes: int = setting("HEADER_FIELD_BYTES", whole(1024, 8190), 8190, "longest header field, then 431")
+    header_fields: int = setting("HEADER_FIELDS", whole(20, 1000), 100, "header fields of a request, then 431")
+    body_bytes: int = setting("BODY_BYTES", whole(1024, 10**9), 8_000_000, "longest request body as sent, then 413")
+    inflated_body_bytes: int = setting(
+        "INFLATED_BODY_BYTES", whole(1024, 10**9), 16_000_000, "longest request body after decompression, then 413"
+    )
+    inflate_ratio: int = setting(
+        "INFLATE_RATIO", whole(2, 1000), 100, "most that a body may grow by decompression, then 413"
+    )
+    json_depth: int = setting("JSON_DEPTH", whole(1, 500), 50, "nesting of a JSON body")
+
+    # Limits of a request: what it asks
+    max_page_size: int = setting("MAX_PAGE_SIZE", whole(1, 100_000), 2000, "rows of a page")
+    max_top_one_page: int = setting(
+        "MAX_TOP_ONE_PAGE", whole(1, 100_000), 2001, "an explicit $top up to this is one page"
+    )
+    max_page_bytes: int = setting("MAX_PAGE_BYTES", whole(10_000, 10**9), 7_000_000, "bytes of a page")
+    max_row_bytes: int = setting(
+        "MAX_ROW_BYTES", whole(10_000, 10**9), 8_000_000, "bytes of one row; a longer one is an error"
+    )
+    max_skip: int = setting("MAX_SKIP", whole(0, 10**9), 100_000, "$skip; next links go on without limit")
+    filter_nodes: int = setting("FILTER_NODES", whole(1, 10**6), 4000, "nodes of a $filter expression")
+    filter_depth: int = setting("FILTER_DEPTH", whole(1, 200), 50, "nesting of a $filter expression")
+    function_depth: int = setting("FUNCTION_DEPTH", whole(1, 100), 15, "functions within functions")
+    in_items: int = setting("IN_ITEMS", whole(1, 100_000), 2000, "items of an `in` list")
+    lambda_depth: int = setting("LAMBDA_DEPTH", whole(0, 10), 2, "any and all within each other")
+    orderby_items: int = setting("ORDERBY_ITEMS", whole(1, 100), 8, "items of $orderby")
+    expand_depth: int = setting("EXPAND_DEPTH", whole(0, 20), 3, "levels of $expand")
+    expand_navigations: int = setting("EXPAND_NAVIGATIONS", whole(0, 100), 8, "navigation properties in all of $expand")
+    expand_rows: int = setting(
+        "EXPAND_ROWS", whole(1, 10**6), 20_000, "rows of a page with all that is expanded; pages shrink to it"
+    )
+    search_terms: int = setting("SEARCH_TERMS", whole(1, 1000), 100, "terms of $search")
+    search_characters: int = setting("SEARCH_CHARACTERS", whole(1, 10_000), 1000, "characters of $search")
+
+
+def load(environ: Mapping[str, str] | None = None, *, need: Iterable[str] = ()) -> Settings:
+    """Read the settings.
+
+    Args:   environ: the variables; None is this process's own, completed from `.data/environment` when DATABASE_URL
+            is not set and this is no dyno. need: variables that must be there. A variable set to "" counts as not set.
+    Raises: SettingsError, one line for each wrong or missing variable.
+    """
+    variables = _own_environment() if environ is None else {name: text for name, text in environ.items() if text}
+    values: dict[str, Any] = {}
+    problems = []
+    for one in dataclasses.fields(Settings):
+        text = variables.get(one.metadata["variable"])
+        if text is None:
+            continue
+        try:
+            values[one.name] = one.metadata["kind"].read(text.strip())
+        except (ValueError, KeyError):
+            problems.append(_wrong(one, text))
+    problems += [f"{name} is not set: {_WAYS_OUT.get(name, 'set it')}" for name in need if name not in variables]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return _checked(_with_surroundings(Settings(**values), variables))
+
+
+def documentation() -> tuple[SettingDoc, ...]:
+    """Every setting in the order of the class, for the README and the tests."""
+    return tuple(
+        SettingDoc(
+            variable=one.metadata["variable"],
+            name=one.name,
+            default=_as_text(one.default),
+            fits=one.metadata["kind"].fits,
+            doc=one.metadata["doc"],
+            secret=one.metadata["secret"],
+        )
+        for one in dataclasses.fields(Settings)
+    )
+
+
+_WAYS_OUT: Final = {
+    "DATABASE_URL": "name a PostgreSQL database, or use `make run`, which starts one of its own",
+    "GATEWAY_SECRET": "set it to the output of `openssl rand -base64 48`, the same on every dyno (`make run` makes one)",
+}
+
+
+def _own_environment() -> dict[str, str]:
+    own = {name: text for name, text in os.environ.items() if text}
+    if "DATABASE_URL" not in own and "DYNO" not in own and os.access(LOCAL_ENVIRONMENT, os.R_OK):
+        return dict(_lines(LOCAL_ENVIRONMENT.read_text())) | own
+    return own
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not name.startswith("#"):
+            yield name, value
+
+
+def _wrong(one: dataclasses.Field[Any], text: str) -> str:
+    shown = f"a text of {len(text)} characters" if one.metadata["secret"] else f"'{text[:80]}'"
+    return f"{one.metadata['variable']} is {shown}; it needs {one.metadata['kind'].fits}"
+
+
+def _with_surroundings(given: Settings, variables: Mapping[str, str]) -> Settings:
+    """Fill what follows from where this runs: the address to listen on, the public URL, how many may wait."""
+    on_dyno = "DYNO" in variables
+    derived: dict[str, Any] = {}
+    if "HOST" not in variables and on_dyno:
+        derived["host"] = "0.0.0.0"  # Heroku's router comes from outside
+    if not given.public_url:
+        domain = variables.get("HEROKU_APP_DEFAULT_DOMAIN_NAME")
+        if on_dyno and not domain:
+            raise SettingsError("PUBLIC_URL is not set: set it to the address of the app, https://<app>.herokuapp.com")
+        derived["public_url"] = f"https://{domain}" if on_dyno else f"http://{given.host}:{given.port}"
+    if "POOL_WAITING_REQUESTS" not in variables:
+        derived["pool_waiting_requests"] = max(given.web_threads - 2, 0)
+    return dataclasses.replace(given, **derived)
+
+
+def _checked(settings: Settings) -> Settings:
+    """Refuse settings that contradict each other."""
+    problems = []
+    if settings.pool_waiting_requests > max(settings.web_threads - 2, 0):
+        problems.append(
+            f"POOL_WAITING_REQUESTS is {settings.pool_waiting_requests}; it needs at most WEB_THREADS - 2, "
+            f"which is {max(settings.web_threads - 2, 0)}"
+        )
+    if settings.odata_auth == "anonymous" and not settings.anonymous_org:
+        problems.append("ANONYMOUS_ORG is not set: with ODATA_AUTH=anonymous it names the org whose rows are shown")
+    if settings.jwt_issuer and not settings.jwt_audience:
+        problems.append("JWT_AUDIENCE is not set: with JWT_ISSUER it names the audience that a token must have")
+    if settings.jwt_issuer and bool(settings.jwt_jwks_url) == bool(settings.jwt_key_file):
+        problems.append("JWT_ISSUER needs exactly one of JWT_JWKS_URL and JWT_KEY_FILE")
+    if settings.jwt_jwks_url.startswith("http://"):
+        problems.append(f"JWT_JWKS_URL is '{settings.jwt_jwks_url}'; it needs an https URL")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _as_text(default: object) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return f"{default:g}" if isinstance(default, float) else str(default)
