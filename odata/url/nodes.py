@@ -57,13 +57,15 @@ class Step:
 
     name: identifier, or qualified name with dots (a type cast or bound function), or "$it" "$this" "$root" "$count"
     (first or last position), or "@Term" for an annotation.
-    arguments: None, or the parenthesised part: key literals / function parameters, see Argument.
+    arguments: None, or the parenthesised part: key literals / function parameters, see Argument. For "$filter" it is the
+    one predicate. key: a key predicate after the arguments, as in Products/$filter(Age gt 3)(ID='Sugar').
     position: offset in its part.
     """
 
     name: str
     position: int
     arguments: tuple[Argument, ...] | None = None
+    key: tuple[Argument, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,29 @@ class Call:
     position: int
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """case(condition:value,...): the branches in order."""
+
+    branches: tuple[tuple[Expression, Expression], ...]
+    position: int
+
+
 BinaryOperator: TypeAlias = OneOf[
-    "or", "and", "eq", "ne", "gt", "ge", "lt", "le", "has", "in", "add", "sub", "mul", "div", "divby", "mod"
+    "eq", "ne", "gt", "ge", "lt", "le", "has", "in", "add", "sub", "mul", "div", "divby", "mod"
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Logical:
+    """operands joined by one of and/or: two or more, flat, so that a walk over 1,000 terms does not nest.
+
+    position: offset of the first operator word.
+    """
+
+    operator: OneOf["and", "or"]
+    operands: tuple[Expression, ...]
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +163,16 @@ class ListExpression:
 
 @dataclass(frozen=True, slots=True)
 class JsonValue:
-    """A JSON array or object as an operand; text is the JSON, items its members when it is an array of literals."""
+    """A JSON array or object as an operand; text is the JSON as written.
+
+    items: the values of an array, in order; members: (name, value) of an object. A value is any expression: a JSON string is a
+    Literal of kind "string" whose span covers the double quotes.
+    """
 
     text: str
     position: int
     items: tuple[Expression, ...] | None = None
+    members: tuple[tuple[str, Expression], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +184,7 @@ class TypeName:
 
 
 Expression: TypeAlias = (
-    Literal | ParameterAlias | Path | Call | Binary | Unary | ListExpression | JsonValue | TypeName
+    Literal | ParameterAlias | Path | Call | Case | Logical | Binary | Unary | ListExpression | JsonValue | TypeName
 )
 
 
@@ -282,6 +309,9 @@ class Segment:
     name: an identifier, a qualified name, or a "$" segment ("$metadata" "$batch" "$count" "$value" "$ref" "$query"
     "$each" "$filter" "$all" "$crossjoin" "$entity").
     arguments: None without parentheses; () for "()"; else keys or parameters.
+    key: a key predicate after the parameters of a function, as in ProductsByCategory(id=2)(7).
+    text: the whole decoded segment. A segment that is no name (key as segment such as "O'Neil" or "1", an ordinal) has name == text
+    and neither arguments nor key; a plain name may be such a key too: only the model can tell.
     filter: the expression or alias inside $filter(...). names: the sets inside $crossjoin(...).
     """
 
@@ -291,6 +321,8 @@ class Segment:
     arguments: tuple[KeyValue, ...] | None = None
     filter: Expression | None = None
     names: tuple[str, ...] = ()
+    key: tuple[KeyValue, ...] | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
