@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger, Boolean, Column, Date, DateTime, Double, Float, Integer, Interval, LargeBinary, MetaData, Numeric,
-    SmallInteger, String, Table, Text, Time, Uuid, bindparam, literal, true,
+    SmallInteger, String, Table, Text, Time, Uuid, bindparam, literal,
 )  # fmt: skip
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from sqlalchemy.sql.selectable import Alias
@@ -58,10 +58,10 @@ class Mapping:
         """Rows of the caller's org that are not deleted. The bind parameter is named `org`."""
         exposed = entity_set.exposed
         own_org = alias.c[exposed.org_column] if exposed.org_column else literal(exposed.fixed_org, String())
-        predicate = (own_org == ORG).annotate({"org_predicate_of": alias})
+        predicate = own_org == ORG
         if exposed.deleted_column:
             return predicate & alias.c[exposed.deleted_column].is_(None)
-        return predicate & true()
+        return predicate
 
     def column(self, alias: Alias, property: Property) -> ColumnElement[object]:
         """The column as stored; see Property.storage."""
