@@ -1,0 +1,19 @@
+"""$filter and $search of one level joined into one predicate."""
+
+from __future__ import annotations
+
+from odata.plan.bind import Scope, bind_predicate, bind_search
+from odata.plan.bound import Bound, Logic
+from odata.url.nodes import Options
+
+
+def joined_filter(options: Options, scope: Scope) -> Bound | None:
+    """The predicate that an entity must meet; None without $filter and $search. Their order does not matter."""
+    parts: list[Bound] = []
+    if options.filter is not None:
+        parts.append(bind_predicate(options.filter, scope))
+    if options.search is not None:
+        parts.append(bind_search(options.search, scope.implicit, scope))
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else Logic("and", tuple(parts))

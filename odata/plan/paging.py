@@ -1,0 +1,120 @@
+"""Server-driven paging: page sizes and skip tokens.
+
+A skip token carries where the page before ended, signed and bound to query, org and profile; its values are typed texts that are bound,
+never parsed again. Standard: Protocol, "Server-Driven Paging"; URL Conventions, "System Query Option $skiptoken".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import zlib
+from dataclasses import dataclass
+
+from odata.errors import InvalidToken
+from odata.plan.limits import Limits
+
+VERSION = 1
+SIGNATURE_BYTES = 16
+LARGEST_TOKEN_BYTES = 8190
+LARGEST_QUERY_BYTES = 16_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What is known of paging before planning.
+
+    preferred_rows: the odata.maxpagesize preference. after: which boundary values of the token are null, None on page 1.
+    remaining: what the token leaves of $top, None without $top.
+    """
+
+    preferred_rows: int | None = None
+    after: tuple[bool, ...] | None = None
+    remaining: int | None = None
+
+    def size(self, top: int | None, limits: Limits) -> tuple[int, bool]:
+        """Rows of this page, and whether more may follow.
+
+        An explicit $top up to the limit is one page; every other page has at most the page limit or the preferred number.
+        """
+        wanted = self.remaining if self.after is not None else top
+        largest = limits.page_rows
+        if wanted is not None and wanted <= limits.one_page_top:
+            largest = limits.one_page_top
+        if self.preferred_rows is not None:
+            largest = min(largest, self.preferred_rows)
+        if wanted is not None and wanted <= largest:
+            return wanted, False
+        return largest, True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipToken:
+    """values: the last entity's order keys as database texts, None for null. remaining: of $top, None without $top.
+    query: the options of the request where they would make the next link too long, else None."""
+
+    values: tuple[str | None, ...]
+    remaining: int | None = None
+    query: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Signs with the first secret, accepts every secret (rotation)."""
+
+    secrets: tuple[bytes, ...]
+
+    def sign(self, payload: bytes, binding: bytes) -> bytes:
+        return _signature(self.secrets[0], payload, binding)
+
+    def accepts(self, signature: bytes, payload: bytes, binding: bytes) -> bool:
+        return any(hmac.compare_digest(signature, _signature(secret, payload, binding)) for secret in self.secrets)
+
+
+def _signature(secret: bytes, payload: bytes, binding: bytes) -> bytes:
+    framed = len(binding).to_bytes(8, "big") + binding + payload
+    return hmac.new(secret, b"skiptoken" + framed, hashlib.sha256).digest()[:SIGNATURE_BYTES]
+
+
+def binding(*, path: str, query: str, org_id: str, profile: str) -> bytes:
+    """What a token is bound to: the query without its token, the org and the profile, as a fixed-length digest."""
+    text = json.dumps([path, query, org_id, profile], ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def write_token(token: SkipToken, signer: Signer, bound_to: bytes) -> str:
+    """A token as canonical base64url without padding.
+
+    A token that carries the query is bound to org, profile and path only: `bound_to` is then made with an empty query.
+    """
+    content = json.dumps([VERSION, token.values, token.remaining, token.query], separators=(",", ":"), ensure_ascii=False)
+    payload = zlib.compress(content.encode(), 9) if token.query is not None else content.encode()
+    signed = signer.sign(payload, bound_to) + payload
+    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
+
+
+def read_token(text: str, signer: Signer, bound_to: bytes) -> SkipToken:
+    """The token, if this service made it for this query, org and profile.
+
+    Raises: InvalidToken (400) for any other text, non-canonical spellings of a good token included.
+    """
+    try:
+        signed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raise InvalidToken(_REFUSED, target="$skiptoken") from None
+    if base64.urlsafe_b64encode(signed).rstrip(b"=").decode() != text:
+        raise InvalidToken(_REFUSED, target="$skiptoken")
+    signature, payload = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
+    if not signer.accepts(signature, payload, bound_to):
+        raise InvalidToken(_REFUSED, target="$skiptoken")
+    if payload[:1] != b"[":
+        payload = zlib.decompressobj().decompress(payload, LARGEST_QUERY_BYTES)
+    version, values, remaining, query = json.loads(payload)
+    if version != VERSION:
+        raise InvalidToken(_REFUSED, target="$skiptoken")
+    return SkipToken(values=tuple(values), remaining=remaining, query=query)
+
+
+_REFUSED = "This $skiptoken was not made for this request; start again without it and follow the next links as they are."
