@@ -1,0 +1,12 @@
+"""What `make run` and `make test` do on one machine: a virtual environment, and a PostgreSQL of the checkout itself.
+
+    environment.py   .venv with pinned requirements; standard library only, for it runs before anything is installed
+    trouble.py       one clear line with the way out; lines that say what is going on
+    account.py       as root: the account that PostgreSQL runs as, and how a command is run as it
+    cluster.py       a PostgreSQL data directory with its server: made, started, shared, stopped
+    servers.py       the servers there are: embedded, for tests, Debian's with pg_trgm, one named by a URL
+    web.py           a web server of its own for tests and measurements: gunicorn on a free port
+    run.py           `make run`
+
+Nothing that is deployed imports this package.
+"""

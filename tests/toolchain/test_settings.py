@@ -1,0 +1,80 @@
+"""Settings: defaults, one clear line for each wrong variable, what follows from the surroundings."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+import settings
+from settings import SettingsError, load
+
+
+def test_every_setting_is_documented_once() -> None:
+    rows = settings.documentation()
+    assert len({row.variable for row in rows}) == len(rows) == len(dataclasses.fields(settings.Settings))
+    assert all(row.doc and row.fits for row in rows)
+    assert all(row.variable.lower() == row.name for row in rows)
+
+
+@pytest.mark.parametrize("row", [row for row in settings.documentation() if row.default], ids=lambda row: row.variable)
+def test_every_default_is_a_value_one_could_set(row: settings.SettingDoc) -> None:
+    assert load({row.variable: row.default}) == load({})
+
+
+@pytest.mark.parametrize("row", settings.documentation(), ids=lambda row: row.variable)
+def test_a_wrong_value_is_one_line_with_what_would_fit(row: settings.SettingDoc) -> None:
+    if row.fits == "text":
+        return
+    with pytest.raises(SettingsError) as caught:
+        load({row.variable: "\x01"})
+    message = str(caught.value)
+    assert message.startswith(row.variable) and row.fits in message and "\n" not in message
+
+
+def test_a_secret_is_never_shown() -> None:
+    with pytest.raises(SettingsError, match="a text of 9 characters") as caught:
+        load({"GATEWAY_SECRET": "too-short"})
+    assert "too-short" not in str(caught.value)
+    given = load({"GATEWAY_SECRET": "s" * 40, "DATABASE_URL": "postgres://me:hidden@localhost/x"})
+    assert "hidden" not in repr(given) and "ssss" not in repr(given)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"PORT": "http", "MAX_PAGE_SIZE": "0"}, need=["DATABASE_URL", "GATEWAY_SECRET"])
+    assert [line.split()[0] for line in str(caught.value).splitlines()] == [
+        "PORT",
+        "MAX_PAGE_SIZE",
+        "DATABASE_URL",
+        "GATEWAY_SECRET",
+    ]
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    assert load({"PORT": ""}).port == 8000
+
+
+def test_the_public_url_is_the_bind_address_or_the_apps_domain() -> None:
+    assert load({"PORT": "8001"}).public_url == "http://127.0.0.1:8001"
+    dyno = {"DYNO": "web.1", "HEROKU_APP_DEFAULT_DOMAIN_NAME": "quotes-1.herokuapp.com"}
+    assert load(dyno).public_url == "https://quotes-1.herokuapp.com"
+    assert load(dyno).host == "0.0.0.0"
+    assert load(dyno | {"PUBLIC_URL": "https://quotes.example.com/"}).public_url == "https://quotes.example.com"
+    with pytest.raises(SettingsError, match="PUBLIC_URL is not set"):
+        load({"DYNO": "web.1"})
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"ODATA_AUTH": "anonymous"}, "ANONYMOUS_ORG is not set"),
+        ({"JWT_ISSUER": "x", "JWT_KEY_FILE": "k"}, "JWT_AUDIENCE is not set"),
+        ({"JWT_ISSUER": "x", "JWT_AUDIENCE": "y"}, "exactly one of JWT_JWKS_URL and JWT_KEY_FILE"),
+        ({"JWT_JWKS_URL": "http://keys.example.com"}, "needs an https URL"),
+        ({"WEB_THREADS": "4", "POOL_WAITING_REQUESTS": "3"}, "at most WEB_THREADS - 2, which is 2"),
+    ],
+)
+def test_settings_that_contradict_each_other(variables: dict[str, str], line: str) -> None:
+    with pytest.raises(SettingsError, match=line):
+        load(variables)
