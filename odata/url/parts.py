@@ -6,18 +6,27 @@ two for each query option (name, value). Percent-decoding happens after splittin
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from odata.errors import UrlSyntaxError
 
 
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+_ENCODED_SEMICOLON = re.compile("%3[Bb]")
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """segments: decoded path segments, empty ones dropped. options: decoded (name, value) in order; value None without "="."""
+    """segments: decoded path segments, empty ones dropped. options: decoded (name, value) in order; value None without "=".
+
+    encoded_semicolons: (part, offset) of each ";" in a value that came as %3B: $search takes it for text, a bare one ends a word.
+    """
 
     segments: tuple[str, ...]
     options: tuple[tuple[str, str | None], ...]
+    encoded_semicolons: frozenset[tuple[int, int]] = frozenset()
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -28,22 +37,42 @@ class Parts:
 def split(path: str, query: str, *, plus_is_space: bool = False) -> Parts:
     """Split and decode; "+" becomes a space everywhere in the query only if plus_is_space.
 
-    Raises: UrlSyntaxError (400) for bytes that are not UTF-8, a stray "%", or a control character other than TAB.
+    Raises: UrlSyntaxError (400) for bytes that are not UTF-8, a stray "%", a bare "#", or a control character other than TAB.
     """
+    for target, text in (("path", path), ("query", query)):
+        if "#" in text:
+            raise UrlSyntaxError(f"A '#' in the {target}; expected %23.", offset=text.index("#"), target=target)
     segments = tuple(_decode(segment, "path") for segment in path.split("/") if segment)
-    options = []
+    options: list[tuple[str, str | None]] = []
+    semicolons: list[tuple[int, int]] = []
     for item in query.split("&"):
         if not item:
             continue
         if plus_is_space:
             item = item.replace("+", " ")
         name, separator, value = item.partition("=")
+        if "%3" in value:
+            semicolons.extend((len(segments) + len(options), offset) for offset in _semicolon_offsets(value))
         options.append((_decode(name, "query"), _decode(value, "query") if separator else None))
-    return Parts(segments, tuple(options))
+    return Parts(segments, tuple(options), frozenset(semicolons))
+
+
+def _semicolon_offsets(value: str) -> list[int]:
+    """Offsets, after decoding, of the semicolons that are percent-encoded."""
+    offsets: list[int] = []
+    decoded = 0
+    for piece in _ENCODED_SEMICOLON.split(value)[:-1]:
+        decoded += len(_decode(piece, "query"))
+        offsets.append(decoded)
+        decoded += 1
+    return offsets
 
 
 def _decode(text: str, target: str) -> str:
     if "%" in text:
+        stray = _STRAY_PERCENT.search(text)
+        if stray:
+            raise UrlSyntaxError("A '%' without two hexadecimal digits; expected %25.", offset=stray.start(), target=target)
         try:
             decoded = unquote(text, errors="strict")
         except UnicodeDecodeError:
