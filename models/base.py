@@ -1,7 +1,7 @@
 """What every table of the gateway shares: the metadata, the column kinds, and how a column becomes a property.
 
 In: columns as an entity file declares them. Out: Core tables in schema `gateway` and the ExposedProperty values made
-from them. A column with a `doc` is shown by the service; one without stays hidden. Knows no HTTP and opens no connection.
+from them. A column with a `doc` is shown by the service; one without stays hidden. Opens no connection.
 """
 
 from __future__ import annotations

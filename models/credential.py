@@ -1,7 +1,7 @@
 """Credentials: a username and secret that name an org, a profile and what may be read or written.
 
 Secrets are made here (192 bits), shown once and kept as argon2id hashes. During a rotation the previous secret stays
-valid for a while. Whoever verifies requests caches outcomes elsewhere; here are rows and hashes only. Hidden from OData.
+valid for a while. Whoever verifies requests caches outcomes elsewhere; here are rows and hashes only. Not in OData.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Trigram indexes behind contains, startswith, endswith, indexof and $search, where the server offers pg_trgm.
 
 An accelerator, not part of the schema: without the extension everything answers the same, slower. Run after every
-migration, it adds what is missing, so a server that gains pg_trgm later gains the indexes with the next `gateway migrate`.
+migration, it adds what is missing, so a server that gains pg_trgm gains the indexes with the next `gateway migrate`.
 """
 
 from __future__ import annotations
