@@ -1,9 +1,11 @@
 """Expressions: rule commonExpr of the ABNF and what it is made of.
 
-In: a cursor over one part. Out: expression nodes, names as written. Knows no model: whether a name is a property, a variable or a
-function of the service is decided later. `and` and `or` are read in a loop into one flat node; everything that nests is capped.
+In: a cursor over one part. Out: expression nodes, names as written. Knows no model: whether a name is a property, a
+variable or a function of the service is decided later. `and` and `or` are read in a loop into one flat node;
+everything that nests is capped.
 
-Precedence (URL Conventions, "Operator Precedence"): has in; - not; mul div divby mod; add sub; gt ge lt le; eq ne; and; or.
+Precedence (URL Conventions, "Operator Precedence"): has in; - not; mul div divby mod; add sub; gt ge lt le; eq ne;
+and; or.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from typing import cast as typed
 
 from odata.url.literals import primitive_literal
 from odata.url.nodes import (
-    Argument,
     Binary,
     BinaryOperator,
     Call,
@@ -40,7 +41,8 @@ _PRECEDENCE = {
 
 # Canonical functions and how many arguments they take (ABNF, rule methodCallExpr).
 CANONICAL_FUNCTIONS: dict[str, tuple[int, int]] = {
-    "concat": (2, 2), "contains": (2, 2), "endswith": (2, 2), "indexof": (2, 2), "length": (1, 1), "matchespattern": (2, 2),
+    "concat": (2, 2), "contains": (2, 2), "endswith": (2, 2), "indexof": (2, 2), "length": (1, 1), "matchespattern":
+    (2, 2),
     "startswith": (2, 2), "substring": (2, 3), "tolower": (1, 1), "toupper": (1, 1), "trim": (1, 1),
     "hassubset": (2, 2), "hassubsequence": (2, 2),
     "year": (1, 1), "month": (1, 1), "day": (1, 1), "hour": (1, 1), "minute": (1, 1), "second": (1, 1),
@@ -343,7 +345,7 @@ def _object(tokens: Tokens) -> Expression:
     members: list[tuple[str, Expression]] = []
     height = 0
     while tokens.kind != "}" or members:
-        name = _json_string(tokens, "a name in double quotes").text
+        name = json_string(tokens, "a name in double quotes").text
         tokens.take_blank(":", "':'")
         members.append((name, _json_value(tokens)))
         height = max(height, tokens.height)
@@ -357,10 +359,10 @@ def _object(tokens: Tokens) -> Expression:
 
 
 def _json_value(tokens: Tokens) -> Expression:
-    return _json_string(tokens, "a string") if tokens.kind == "json" else common_expr(tokens)
+    return json_string(tokens, "a string") if tokens.kind == "json" else common_expr(tokens)
 
 
-def _json_string(tokens: Tokens, expected: str) -> Literal:
+def json_string(tokens: Tokens, expected: str) -> Literal:
     if tokens.kind != "json":
         tokens.fail(expected)
     try:

@@ -1,7 +1,7 @@
 """The comma-separated items of $select, $expand, $orderby and $compute.
 
-In: a cursor on the first item. Out: tuples of items; the cursor stays on what follows the last. Nested options are read by
-`options.py`, which reads these.
+In: a cursor on the first item. Out: tuples of items; the cursor stays on what follows the last. Nested options are
+read by `options.py`, which reads these.
 """
 
 from __future__ import annotations

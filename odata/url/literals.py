@@ -1,12 +1,13 @@
 """Literal values: the lexical rules of URL Conventions and ABNF section 7, and the token-to-Literal step.
 
-In: a token or a bare text. Out: a `Literal`, or whether a text has the form of a named rule. Ranges that depend on a type
-(a byte over 255, 30 February) are the business of whoever knows the type.
+In: a token or a bare text. Out: a `Literal`, or whether a text has the form of a named rule. Ranges that depend on a
+type (a byte over 255, 30 February) are the business of whoever knows the type.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from odata.url.nodes import Literal, LiteralKind, Span
 from odata.url.tokens import Tokens
@@ -121,7 +122,7 @@ def _number(text: str) -> tuple[LiteralKind, str]:
     return ("decimal" if "." in text else "integer"), text
 
 
-_READERS = {
+_READERS: dict[str, Callable[[str], tuple[LiteralKind, str]]] = {
     "string": lambda text: ("string", unquote(text)),
     "number": _number,
     "guid": lambda text: ("guid", text),
@@ -163,10 +164,16 @@ def _prefixed_literal(tokens: Tokens, text: str, span: Span) -> Literal:
     quote = span.start + len(prefix)
     value = unquote(text[len(prefix) :])
     inner = Span(span.part, quote, span.end)
-    kind, expected = _PREFIXES.get(prefix.lower(), ("enum", "members or numbers of the enumeration, separated by commas"))
+    kind, expected = _PREFIXES.get(
+        prefix.lower(), ("enum", "members or numbers of the enumeration, separated by commas")
+    )
     if kind == "enum" and "." not in prefix:
         hint = _OLD_PREFIXES.get(prefix.lower())
-        tokens.fail(hint if hint else "binary, duration, geography, geometry or the qualified name of an enumeration type as prefix")
+        tokens.fail(
+            hint
+            if hint
+            else "binary, duration, geography, geometry or the qualified name of an enumeration type as prefix"
+        )
     if not (is_geo_literal(value) if kind in ("geography", "geometry") else has_form(kind + "Value", value)):
         tokens.fail(expected, at=quote + 1)
     return Literal(kind, value, inner, prefix if kind == "enum" else None)

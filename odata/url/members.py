@@ -1,7 +1,8 @@
-"""Member paths inside expressions: rules firstMemberExpr, memberExpr, collectionPathExpr, anyExpr and rootExpr of the ABNF.
+"""Member paths inside expressions: rules firstMemberExpr, memberExpr, collectionPathExpr, anyExpr and rootExpr of the
+ABNF.
 
-In: a cursor on a name, "$it" "$this" "$root" or an annotation. Out: a `Path`. Knows no model: a step with parentheses may be a
-function or a key predicate, a step with dots a type cast or a function.
+In: a cursor on a name, "$it" "$this" "$root" or an annotation. Out: a `Path`. Knows no model: a step with parentheses
+may be a function or a key predicate, a step with dots a type cast or a function.
 """
 
 from __future__ import annotations
@@ -106,7 +107,10 @@ def _tail(tokens: Tokens) -> Lambda | CountOf | None:
 
 
 def _count(tokens: Tokens) -> CountOf:
-    from odata.url.options import COUNT_OPTIONS, nested_options  # options hold expressions, this one the other way round
+    from odata.url.options import (
+        COUNT_OPTIONS,
+        nested_options,
+    )  # options hold expressions, this one the other way round
 
     position = tokens.start
     tokens.height = 0
@@ -139,7 +143,8 @@ def _lambda(tokens: Tokens) -> Lambda:
 
 
 def arguments(tokens: Tokens, function: str | None) -> tuple[Argument, ...]:
-    """The parenthesised keys or parameters of a step, the cursor being on "(": one literal or alias, or name=value pairs.
+    """The parenthesised keys or parameters of a step, the cursor being on "(": one literal or alias, or name=value
+    pairs.
 
     function: the name before the parenthesis where only a canonical function could take anything else.
     """
@@ -179,4 +184,6 @@ def _refuse_arguments(tokens: Tokens, function: str | None, expected: str, posit
         tokens.fail(expected, at=position)
     nearest = get_close_matches(function.lower(), CANONICAL_FUNCTIONS, n=1)
     hint = f"; did you mean '{nearest[0]}'?" if nearest else "."
-    raise UnknownFunction(f"'{function}' before offset {position} of {tokens.target} is no function{hint}", target=tokens.target)
+    raise UnknownFunction(
+        f"'{function}' before offset {position} of {tokens.target} is no function{hint}", target=tokens.target
+    )

@@ -13,7 +13,9 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a token stands: part = index of the decoded part of the URL (see `parts.py`), start and end in that text."""
+    """Where a token stands: part = index of the decoded part of the URL (see `parts.py`), start and end in that
+    text.
+    """
 
     part: int
     start: int
@@ -32,8 +34,8 @@ class Literal:
 
     kind by lexical form alone: "string" for '...' without prefix (text = value, quotes undoubled and dropped);
     "integer" 42, "decimal" 3.14, "double" 1e3 INF NaN; "guid" "date" "datetimeoffset" "timeofday" by their shape;
-    "duration" "binary" "geography" "geometry" with prefix (text = between the quotes); "enum" Ns.Type'A,B' (type_name set).
-    span covers the whole literal, or for prefixed ones the quoted part alone, quotes included.
+    "duration" "binary" "geography" "geometry" with prefix (text = between the quotes); "enum" Ns.Type'A,B' (type_name
+    set). span covers the whole literal, or for prefixed ones the quoted part alone, quotes included.
     Equality ignores nothing: two literals at different places differ.
     """
 
@@ -57,8 +59,8 @@ class Step:
 
     name: identifier, or qualified name with dots (a type cast or bound function), or "$it" "$this" "$root" "$count"
     (first or last position), or "@Term" for an annotation.
-    arguments: None, or the parenthesised part: key literals / function parameters, see Argument. For "$filter" it is the
-    one predicate. key: a key predicate after the arguments, as in Products/$filter(Age gt 3)(ID='Sugar').
+    arguments: None, or the parenthesised part: key literals / function parameters, see Argument. For "$filter" it is
+    the one predicate. key: a key predicate after the arguments, as in Products/$filter(Age gt 3)(ID='Sugar').
     position: offset in its part.
     """
 
@@ -165,8 +167,8 @@ class ListExpression:
 class JsonValue:
     """A JSON array or object as an operand; text is the JSON as written.
 
-    items: the values of an array, in order; members: (name, value) of an object. A value is any expression: a JSON string is a
-    Literal of kind "string" whose span covers the double quotes.
+    items: the values of an array, in order; members: (name, value) of an object. A value is any expression: a JSON
+    string is a Literal of kind "string" whose span covers the double quotes.
     """
 
     text: str
@@ -238,7 +240,9 @@ class SelectItem:
 
 @dataclass(frozen=True, slots=True)
 class ExpandItem:
-    """One item of $expand. path ends in a navigation property or "*"; suffix "$ref", "$count" or None ("$value" for streams)."""
+    """One item of $expand. path ends in a navigation property or "*"; suffix "$ref", "$count" or None ("$value" for
+    streams).
+    """
 
     path: tuple[Step, ...]
     suffix: OneOf["$ref", "$count", "$value"] | None
@@ -310,8 +314,8 @@ class Segment:
     "$each" "$filter" "$all" "$crossjoin" "$entity").
     arguments: None without parentheses; () for "()"; else keys or parameters.
     key: a key predicate after the parameters of a function, as in ProductsByCategory(id=2)(7).
-    text: the whole decoded segment. A segment that is no name (key as segment such as "O'Neil" or "1", an ordinal) has name == text
-    and neither arguments nor key; a plain name may be such a key too: only the model can tell.
+    text: the whole decoded segment. A segment that is no name (key as segment such as "O'Neil" or "1", an ordinal) has
+    name == text and neither arguments nor key; a plain name may be such a key too: only the model can tell.
     filter: the expression or alias inside $filter(...). names: the sets inside $crossjoin(...).
     """
 

@@ -1,6 +1,7 @@
 """Query options: section 2 of the ABNF, for the whole request and for the parentheses of $expand, $select and /$count.
 
-In: decoded (name, value) pairs, or a cursor on an opening parenthesis. Out: `Options`, absent ones None, names as written.
+In: decoded (name, value) pairs, or a cursor on an opening parenthesis. Out: `Options`, absent ones None, names as
+written.
 A new system query option is one entry in `_READERS` and one in the sets below it.
 """
 
@@ -44,7 +45,9 @@ def query_options(
             continue
         if value is None:
             raise InvalidOption(f"Query option '{name}' has no value.", target=name)
-        semicolons = frozenset(offset for at, offset in encoded_semicolons if at == part) if encoded_semicolons else frozenset()
+        semicolons = (
+            frozenset(offset for at, offset in encoded_semicolons if at == part) if encoded_semicolons else frozenset()
+        )
         tokens = Tokens(value, part, canonical or name, budget, semicolons)
         if canonical is None:
             _check_alias(name)
@@ -106,7 +109,8 @@ def _check_nested(tokens: Tokens, canonical: str, name: str, at: int, allowed: f
     if canonical not in allowed:
         fits = ", ".join(sorted(allowed - {"@"}))
         raise InvalidOption(
-            f"'{name}' at offset {at} of {tokens.target} does not apply to {owner}; expected one of {fits}.", target=tokens.target
+            f"'{name}' at offset {at} of {tokens.target} does not apply to {owner}; expected one of {fits}.",
+            target=tokens.target,
         )
 
 

@@ -1,7 +1,8 @@
 """Splitting a request target into decoded parts, before any parsing.
 
-In: path and query as sent. Out: parts, the decoded texts that every Span points into: first one for each path segment, then
-two for each query option (name, value). Percent-decoding happens after splitting (URL Conventions, "URL Parsing"). Knows no grammar.
+In: path and query as sent. Out: parts, the decoded texts that every Span points into: first one for each path segment,
+then one for the value of each query option. Percent-decoding happens after splitting (URL Conventions, "URL Parsing").
+Knows no grammar.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from urllib.parse import unquote
 
 from odata.errors import UrlSyntaxError
 
-
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ENCODED_SEMICOLON = re.compile("%3[Bb]")
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """segments: decoded path segments, empty ones dropped. options: decoded (name, value) in order; value None without "=".
+    """segments: decoded path segments, empty ones dropped. options: decoded (name, value) in order; value None without
+    "=".
 
-    encoded_semicolons: (part, offset) of each ";" in a value that came as %3B: $search takes it for text, a bare one ends a word.
+    encoded_semicolons: (part, offset) of each ";" in a value that came as %3B: $search takes it for text, a bare one
+    ends a word.
     """
 
     segments: tuple[str, ...]
@@ -30,14 +32,15 @@ class Parts:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All parts in the order of their index: segment i is part i, option j has its value at part len(segments) + j."""
+        """All parts in the order of their index: segment i is part i, the value of option j is part len(segments) + j."""
         return self.segments + tuple(value or "" for _, value in self.options)
 
 
 def split(path: str, query: str, *, plus_is_space: bool = False) -> Parts:
     """Split and decode; "+" becomes a space everywhere in the query only if plus_is_space.
 
-    Raises: UrlSyntaxError (400) for bytes that are not UTF-8, a stray "%", a bare "#", or a control character other than TAB.
+    Raises: UrlSyntaxError (400) for bytes that are not UTF-8, a stray "%", a bare "#", or a control character other
+    than TAB.
     """
     for target, text in (("path", path), ("query", query)):
         if "#" in text:
@@ -72,7 +75,9 @@ def _decode(text: str, target: str) -> str:
     if "%" in text:
         stray = _STRAY_PERCENT.search(text)
         if stray:
-            raise UrlSyntaxError("A '%' without two hexadecimal digits; expected %25.", offset=stray.start(), target=target)
+            raise UrlSyntaxError(
+                "A '%' without two hexadecimal digits; expected %25.", offset=stray.start(), target=target
+            )
         try:
             decoded = unquote(text, errors="strict")
         except UnicodeDecodeError:
@@ -82,7 +87,9 @@ def _decode(text: str, target: str) -> str:
     if not decoded.isprintable():
         for offset, character in enumerate(decoded):
             if ord(character) < 32 and character != "\t":
-                raise UrlSyntaxError(f"Control character U+{ord(character):04X} in the URL.", offset=offset, target=target)
+                raise UrlSyntaxError(
+                    f"Control character U+{ord(character):04X} in the URL.", offset=offset, target=target
+                )
             if 0xD800 <= ord(character) <= 0xDFFF:
                 raise UrlSyntaxError("Lone surrogate in the URL.", offset=offset, target=target)
     return decoded

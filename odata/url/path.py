@@ -1,7 +1,7 @@
 """Resource paths: section 1 of the ABNF.
 
-In: decoded path segments. Out: `Segment` values. Knows no model: a name may be a set, a property, a key given as segment or a
-function. What no model can allow is refused here, such as a segment after $value.
+In: decoded path segments. Out: `Segment` values. Knows no model: a name may be a set, a property, a key given as
+segment or a function. What no model can allow is refused here, such as a segment after $value.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def resource_path(segments: tuple[str, ...], budget: Budget) -> tuple[Segment, .
 
 def _first(tokens: Tokens) -> Segment:
     tokens.seek(0)
-    expected = "an entity set, singleton, function or action import, $metadata, $batch, $all, $crossjoin(...) or $entity"
+    expected = (
+        "an entity set, singleton, function or action import, $metadata, $batch, $all, $crossjoin(...) or $entity"
+    )
     if tokens.kind == "dollar":
         if tokens.lexeme not in _FIRST:
             tokens.fail(expected)
@@ -133,9 +135,13 @@ def _check_order(before: list[Segment], segment: Segment, tokens: Tokens) -> Non
         expected = f"nothing after {previous}"
     elif before[0].name == "$crossjoin" and segment.name != "$query":
         expected = "$query or nothing after $crossjoin(...)"
-    elif before[0].name in ("$all", "$entity") and (len(before) > 1 or not segment.name[:1].isalpha() or segment.arguments):
+    elif before[0].name in ("$all", "$entity") and (
+        len(before) > 1 or not segment.name[:1].isalpha() or segment.arguments
+    ):
         expected = f"an entity type or nothing after {before[0].name}"
     elif previous == "$each" and segment.name[:1] == "$":
         expected = "a bound operation after $each"
     if expected:
-        raise UrlSyntaxError(f"{describe(tokens.text, 0)} in {tokens.target}; expected {expected}.", target=tokens.target)
+        raise UrlSyntaxError(
+            f"{describe(tokens.text, 0)} in {tokens.target}; expected {expected}.", target=tokens.target
+        )

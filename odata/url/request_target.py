@@ -28,9 +28,11 @@ def parse(path: str, query: str, *, plus_is_space: bool = False, rules: Rules = 
     """Read a request target into a resource path and query options, names still as written.
 
     Standard: URL Conventions, "Resource Path" and "System Query Options"; percent-decoding happens after splitting.
-    Args:    path, query: relative to the service root, percent-encoded, without "?"; plus_is_space: "+" in the query is a blank.
+    Args:    path, query: relative to the service root, percent-encoded, without "?"; plus_is_space: "+" in the query
+    is a blank.
     Returns: absent options are None, not defaults.
-    Raises:  UrlSyntaxError with the offset in its decoded part, InvalidOption, DuplicateOption, LimitExceeded (all 400).
+    Raises:  UrlSyntaxError with the offset in its decoded part, InvalidOption, DuplicateOption, LimitExceeded (all
+    400).
     Example: parse("Accounts", "$top=2").options.top.value == 2
     """
     if plus_is_space:
@@ -55,6 +57,8 @@ def _check_applicable(segments: tuple[Segment, ...], options: Options) -> None:
         return
     for name in options.order:
         if name not in applicable:
-            raise InvalidOption(f"{name} does not apply to {first}; expected {' or '.join(sorted(applicable))}.", target=name)
+            raise InvalidOption(
+                f"{name} does not apply to {first}; expected {' or '.join(sorted(applicable))}.", target=name
+            )
     if first == "$entity" and options.id is None:
         raise InvalidOption("$entity needs the query option $id.", target="$id")

@@ -1,7 +1,8 @@
 """$search: rule searchExpr of the ABNF, which has its own words, blanks and operators.
 
-In: a cursor and the offset where the expression starts. Out: a search expression; the cursor stands behind it. NOT binds tighter
-than AND, also the implied one, and AND tighter than OR. The three words are operators only where operands surround them.
+In: a cursor and the offset where the expression starts. Out: a search expression; the cursor stands behind it. NOT
+binds tighter than AND, also the implied one, and AND tighter than OR. The three words are operators only where
+operands surround them.
 """
 
 from __future__ import annotations

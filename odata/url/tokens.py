@@ -1,6 +1,7 @@
 """The tokens of one decoded part of a URL, read one at a time by a single compiled pattern.
 
-In: a decoded text. Out: the current token (kind, offsets, whether blanks stood before it) and the errors that name an offset.
+In: a decoded text. Out: the current token (kind, offsets, whether blanks stood before it) and the errors that name an
+offset.
 Scanning is lazy, so a hostile text costs no more than what is read before a limit refuses it. Knows no grammar rule.
 """
 
@@ -56,8 +57,8 @@ class Rules:
     """How to read one URL.
 
     plus_is_space: the query was form-decoded, so the "+" of a time offset may have become a space.
-    lenient: blanks around an option value, empty items of $select and "+" for a blank are accepted; False is the bare grammar.
-    max_depth, max_nodes: limits on expressions, counted over the whole URL.
+    lenient: blanks around an option value, empty items of $select and "+" for a blank are accepted; False is the bare
+    grammar. max_depth, max_nodes: limits on expressions, counted over the whole URL.
     """
 
     plus_is_space: bool = False
@@ -78,22 +79,27 @@ class Budget:
     def spend(self) -> None:
         self.nodes += 1
         if self.nodes > self.rules.max_nodes:
-            raise LimitExceeded(f"The URL has more than {self.rules.max_nodes} expression nodes, the limit of this service.")
+            raise LimitExceeded(
+                f"The URL has more than {self.rules.max_nodes} expression nodes, the limit of this service."
+            )
 
     def check_depth(self, depth: int) -> None:
         if depth > self.rules.max_depth:
-            raise LimitExceeded(f"An expression is nested deeper than {self.rules.max_depth} levels, the limit of this service.")
+            raise LimitExceeded(
+                f"An expression is nested deeper than {self.rules.max_depth} levels, the limit of this service."
+            )
 
 
 class Tokens:
     """A cursor over one part: `kind`, `start` and `end` describe the current token, `spaced` the blanks before it.
 
-    depth: how many rules that call themselves are open. height: levels of the expression read last; both obey max_depth.
-    encoded_semicolons: offsets of ";" that came as %3B, which $search tells from a separator.
+    depth: how many rules that call themselves are open. height: levels of the expression read last; both obey
+    max_depth. encoded_semicolons: offsets of ";" that came as %3B, which $search tells from a separator.
     """
 
     __slots__ = (
-        "_match", "budget", "depth", "encoded_semicolons", "end", "height", "kind", "part", "rules", "spaced", "start", "target",
+        "_match", "budget", "depth", "encoded_semicolons", "end", "height", "kind", "part", "rules", "spaced", "start",
+        "target",
         "text",
     )  # fmt: skip
 
