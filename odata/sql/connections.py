@@ -1,0 +1,182 @@
+"""Connections to one PostgreSQL server: made so that they cannot write, never waited for endlessly.
+
+In: a database URL and the limits. Out: connections whose every wait ends at a deadline. Knows no statement and no plan.
+The pool is psycopg's own (docs/decisions/connection-pool.md); what stands here is how ours are made and when one is
+no longer trusted.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final, TypeAlias, TypeVar
+
+import psycopg
+from psycopg import RawCursor
+from psycopg.abc import Buffer, PQGen
+from psycopg.adapt import AdaptersMap, Loader
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from odata.errors import Unavailable
+
+Row: TypeAlias = tuple[Any, ...]
+RV = TypeVar("RV")
+
+RECONNECT_SECONDS: Final = 1.0
+"""The pool tries again after a second, then leaves it to the next request: no back-off that outlives the fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """How many connections there are, how long anything may take, and what stands between.
+
+    connections: of one process to one server. waiting: requests that may wait for one; more are refused at once.
+    prepare_after: runs of a statement before it stays prepared; prepared_statements: kept per connection.
+    transaction_pooler: PgBouncer in transaction mode stands between: no session state, nothing prepared.
+    """
+
+    connections: int = 6
+    waiting: int = 6
+    acquire_timeout_seconds: float = 3.0
+    connect_timeout_seconds: float = 3.0
+    statement_timeout_seconds: float = 20.0
+    lock_timeout_seconds: float = 2.0
+    idle_in_transaction_timeout_seconds: float = 10.0
+    prepare_after: int = 2
+    prepared_statements: int = 200
+    transaction_pooler: bool = False
+
+
+class ReadConnection(psycopg.Connection[Row]):
+    """A connection whose every wait ends at `deadline` (a monotonic time), whatever the network does.
+
+    Neither statement_timeout nor TCP keepalives end a wait when something in between still acknowledges packets.
+    """
+
+    deadline: float = float("inf")
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        left = max(self.deadline - monotonic(), 0.0)
+        return super().wait(gen, interval, left if timeout is None else min(left, timeout))
+
+    def usable(self) -> bool:
+        """False when the server hung up or has something to say: an idle connection has nothing to read.
+
+        Costs one poll and no round trip; finds every connection that a restart or pg_terminate_backend has ended.
+        """
+        if self.closed:
+            return False
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return not poll.poll(0)
+
+
+class _Undecoded(Loader):
+    """JSON and text as the bytes that the database wrote: a page of 2,000 rows is never decoded."""
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes(data)
+
+
+class Connections:
+    """The connections of this process to one server; threads take one, and always give it back."""
+
+    def __init__(self, url: str, limits: ConnectionLimits, *, name: str) -> None:
+        self.name = name
+        self._limits = limits
+        self._pool: ConnectionPool[ReadConnection] = ConnectionPool(
+            conninfo=url,
+            connection_class=ReadConnection,
+            kwargs=_connect_arguments(url, limits),
+            configure=_configure(limits),
+            min_size=limits.connections,
+            max_size=limits.connections,
+            max_waiting=max(limits.waiting, 1),  # 0 would mean no limit
+            timeout=limits.acquire_timeout_seconds,
+            reconnect_timeout=RECONNECT_SECONDS,
+            open=True,
+            name=name,
+        )
+
+    def take(self, deadline: float) -> ReadConnection:
+        """A usable connection; dead ones met on the way are replaced behind the scenes.
+
+        Args:   deadline: monotonic time by which the whole request must be done.
+        Raises: Unavailable, at once when too many wait already, else after the acquire timeout.
+        """
+        give_up = min(deadline, monotonic() + self._limits.acquire_timeout_seconds)
+        while True:
+            try:
+                connection = self._pool.getconn(timeout=give_up - monotonic())
+            except TooManyRequests:
+                raise Unavailable("Too many requests wait for the database already; try again shortly.") from None
+            except (PoolTimeout, PoolClosed):
+                raise Unavailable("No connection to the database became free in time; try again shortly.") from None
+            if connection.usable():
+                connection.deadline = deadline
+                return connection
+            self.discard(connection)
+
+    def give(self, connection: ReadConnection) -> None:
+        """Give a connection back; one left in the middle of something is rolled back or replaced by the pool."""
+        self._pool.putconn(connection)
+
+    def discard(self, connection: ReadConnection) -> None:
+        """Give back a connection that is no longer trusted: it is closed, and another one is made."""
+        connection.close()
+        self._pool.putconn(connection)
+
+    def measures(self) -> dict[str, int]:
+        """size, in_use and waiting of now, for the log."""
+        stats = self._pool.get_stats()
+        size, free = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        return {"size": size, "in_use": size - free, "waiting": stats.get("requests_waiting", 0)}
+
+    def close(self) -> None:
+        self._pool.close(timeout=1.0)
+
+
+def _connect_arguments(url: str, limits: ConnectionLimits) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "autocommit": True,
+        "cursor_factory": RawCursor,
+        "prepare_threshold": None if limits.transaction_pooler else limits.prepare_after,
+        "connect_timeout": max(round(limits.connect_timeout_seconds), 1),
+        "client_encoding": "UTF8",
+        "keepalives_idle": 30,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
+    if not limits.transaction_pooler:
+        arguments["options"] = _session_options(url, limits)
+    return arguments
+
+
+def _session_options(url: str, limits: ConnectionLimits) -> str:
+    """Settings of the session, sent with the connection request itself: no round trip, none of them forgotten."""
+    session = {
+        "default_transaction_read_only": "on",
+        "statement_timeout": f"{limits.statement_timeout_seconds * 1000:.0f}ms",
+        "lock_timeout": f"{limits.lock_timeout_seconds * 1000:.0f}ms",
+        "idle_in_transaction_session_timeout": f"{limits.idle_in_transaction_timeout_seconds * 1000:.0f}ms",
+        "TimeZone": "UTC",
+    }
+    own = conninfo_to_dict(url).get("options") or ""
+    return " ".join([str(own), *(f"-c {name}={value}" for name, value in session.items())]).strip()
+
+
+def _configure(limits: ConnectionLimits) -> Callable[[ReadConnection], None]:
+    def configure(connection: ReadConnection) -> None:
+        connection.prepared_max = limits.prepared_statements
+        load_undecoded(connection.adapters)
+
+    return configure
+
+
+def load_undecoded(adapters: AdaptersMap) -> None:
+    """json, jsonb and text columns arrive as bytes; every other type as psycopg loads it."""
+    for type_name in ("json", "jsonb", "text"):
+        adapters.register_loader(type_name, _Undecoded)
