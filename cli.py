@@ -1,0 +1,174 @@
+"""The `gateway` command: thin, one function a subcommand. Each says what went wrong in one line and exits with 1."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+
+import click
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+import settings as gateway_settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("gateway"), prog_name="gateway")
+def main() -> None:
+    """OData v4 over PostgreSQL, for Salesforce Connect and every other OData client."""
+
+
+@main.command()
+def serve() -> None:
+    """Serve the web process (gunicorn), as the Procfile does."""
+    _settings("DATABASE_URL", "GATEWAY_SECRET")
+    words = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"]
+    os.chdir(gateway_settings.PROJECT)
+    os.execv(sys.executable, words)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the schema up to date; safe under traffic, and to repeat."""
+    from models import database
+
+    with _one_line():
+        database.migrate(_settings("DATABASE_URL").database_url, progress=click.echo)
+
+
+@main.command()
+@click.option("--quotes", default=1000, show_default=True, type=click.IntRange(min=1), help="How many quotes.")
+def seed(quotes: int) -> None:
+    """Fill an empty database with demo data, the same every time."""
+    from models import seed as models_seed
+
+    with _one_line():
+        try:
+            models_seed.seed(_settings("DATABASE_URL").database_url, quotes=quotes, progress=click.echo)
+        except models_seed.NotEmptyError as problem:
+            raise click.ClickException(str(problem)) from None
+
+
+@main.group()
+def credentials() -> None:
+    """Who may read: make, rotate, revoke and list credentials."""
+
+
+@credentials.command("create")
+@click.option("--org", required=True, metavar="00D...", help="The Salesforce organization whose rows it may see.")
+@click.option("--profile", default="strict", show_default=True, type=click.Choice(["salesforce", "strict"]))
+@click.option("--scope", default="read", show_default=True, type=click.Choice(["read", "write"]))
+@click.option("--sets", metavar="Quotes,Jobs", help="Only these entity sets; all of them without it.")
+@click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The day it ends (UTC).")
+def create_credential(org: str, profile: str, scope: str, sets: str | None, expires: datetime | None) -> None:
+    """Make a credential; its secret is shown once."""
+    from models import database
+    from models.credential import create
+
+    names = tuple(name.strip() for name in sets.split(",")) if sets else None
+    with _one_line(), database.engine(_settings("DATABASE_URL").database_url).begin() as connection:
+        issued = create(
+            connection,
+            org_id=_org(org),
+            profile=profile,
+            scope=scope,
+            sets=names,
+            expires_at=expires.replace(tzinfo=UTC) if expires else None,
+        )
+    _show(issued.username, issued.secret)
+
+
+@credentials.command("rotate")
+@click.argument("username")
+@click.option("--hours", default=24, show_default=True, help="How long the present secret stays valid.")
+def rotate_credential(username: str, hours: int) -> None:
+    """Make a new secret; the present one stays valid for a while."""
+    from models import database
+    from models.credential import rotate
+
+    with _one_line(), database.engine(_settings("DATABASE_URL").database_url).begin() as connection:
+        issued = rotate(connection, username, overlap=timedelta(hours=hours))
+    _show(issued.username, issued.secret)
+
+
+@credentials.command("revoke")
+@click.argument("username")
+def revoke_credential(username: str) -> None:
+    """End a credential at once."""
+    from models import database
+    from models.credential import revoke
+
+    with _one_line(), database.engine(_settings("DATABASE_URL").database_url).begin() as connection:
+        revoke(connection, username)
+    click.echo(f"{username} is revoked")
+
+
+@credentials.command("list")
+@click.option("--org", metavar="00D...", help="Only those of one organization.")
+def list_credentials(org: str | None) -> None:
+    """Show credentials, never their secrets."""
+    from models import database
+    from models.credential import listing
+
+    with _one_line(), database.engine(_settings("DATABASE_URL").database_url).begin() as connection:
+        rows = listing(connection, _org(org) if org else None)
+    for row in rows:
+        state = "revoked" if row.revoked_at else f"until {row.expires_at:%Y-%m-%d}" if row.expires_at else "valid"
+        visible = ",".join(row.sets) if row.sets is not None else "all sets"
+        click.echo(f"{row.username}\t{row.org_id}\t{row.profile}\t{row.scope}\t{visible}\t{state}")
+
+
+@main.command()
+def imports() -> None:
+    """Show which package imports which, and mark arrows that point up."""
+    from odata import imports as arrows
+
+    sys.exit(arrows.main())
+
+
+@main.command("settings")
+def show_settings() -> None:
+    """List every setting: variable, default, what fits, what it does."""
+    for row in gateway_settings.documentation():
+        click.echo(f"{row.variable}={row.default}\n    {row.doc} ({row.fits})")
+
+
+def _settings(*need: str) -> gateway_settings.Settings:
+    try:
+        return gateway_settings.load(need=need)
+    except gateway_settings.SettingsError as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def _org(text: str) -> str:
+    """An organization id with 18 characters."""
+    from odata.plan.values import widen_record_id
+
+    if not re.fullmatch("00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?", text):
+        raise click.ClickException(f"'{text}' is no organization id; it needs 15 or 18 characters that begin with 00D")
+    return widen_record_id(text)
+
+
+def _show(username: str, secret: str) -> None:
+    click.echo(f"username {username}\nsecret   {secret}\nThe secret is not kept and not shown again.")
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Faults of the database and of what was asked, as one line without a stack."""
+    try:
+        yield
+    except OperationalError as problem:
+        raise click.ClickException(f"the database cannot be used: {_first_line(problem)}") from None
+    except DBAPIError as problem:
+        raise click.ClickException(_first_line(problem)) from None
+    except (LookupError, ValueError) as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def _first_line(problem: DBAPIError) -> str:
+    return str(problem.orig).strip().splitlines()[0]

@@ -1,0 +1,40 @@
+"""gunicorn's settings, for Heroku and for `make run` alike; the numbers come from settings.py."""
+
+import os
+import sys
+
+import settings as gateway_settings
+
+try:
+    _settings = gateway_settings.load(need=("DATABASE_URL", "GATEWAY_SECRET"))
+except gateway_settings.SettingsError as problem:
+    sys.exit(f"gateway: {problem}")
+
+bind = f"{_settings.host}:{_settings.port}"
+worker_class = "gunicorn_worker.ODataThreadWorker"
+workers = _settings.web_concurrency
+threads = _settings.web_threads
+
+# A request that hangs is ended by its own deadline (odata/sql); this one ends a process that hangs as a whole.
+timeout = 30
+graceful_timeout = 25
+keepalive = 5
+# A process is replaced after a while, never all at once.
+max_requests = 5000
+max_requests_jitter = 1000
+
+limit_request_line = _settings.request_line_bytes
+limit_request_field_size = _settings.header_field_bytes
+limit_request_fields = _settings.header_fields
+
+# No header may choose the path (SCRIPT_NAME let requests pass a proxy's path rules), and none with an underscore
+# may pass for one with a hyphen. The buildpack's FORWARDED_ALLOW_IPS=* does not count.
+forwarder_headers = ""
+header_map = "refuse"
+forwarded_allow_ips = "127.0.0.1,::1"
+
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+accesslog = None  # the application writes one line a request itself
+loglevel = _settings.log_level
+proc_name = "gateway"

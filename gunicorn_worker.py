@@ -1,0 +1,100 @@
+"""gunicorn's threaded worker, answering what it refuses itself (414, 400, 431, ...) as OData error objects.
+
+Such a request never reaches Flask: its line, a header or its framing cannot be read. gunicorn would answer HTML.
+Standard: JSON Format, "Error Response"; Protocol, "Header OData-Version": on every response.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from http import HTTPStatus
+from typing import Any, Final
+
+from gunicorn import util
+from gunicorn.http import errors as http_errors
+from gunicorn.workers.gthread import ThreadWorker
+
+from odata import errors
+from odata.payload.errors import error_body
+
+log = logging.getLogger("gateway.web")
+
+
+class ExpectationFailed(errors.BadRequest):
+    """An Expect header other than 100-continue."""
+
+    status = 417
+
+
+class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """As its base; only errors look different."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what went wrong outside of the application; every call ends the connection."""
+        error = refusal(exc, self.cfg)
+        request_id = str(uuid.uuid4())
+        if isinstance(error, errors.InternalError):
+            log.error("request %s failed outside of the application", request_id, exc_info=exc)
+        else:
+            log.warning("request %s refused: %s %s", request_id, error.status, type(exc).__name__)
+        try:
+            util.write_nonblock(client, answer(error, request_id))
+            util.close_graceful(client)  # a plain close with unread bytes would reset the answer away
+        except OSError:
+            log.debug("the client did not wait for the answer")
+
+
+def refusal(problem: BaseException, cfg: Any) -> errors.ODataError:
+    """The OData error for an exception of gunicorn. It repeats nothing of the request: that may hold a credential."""
+    if isinstance(problem, http_errors.LimitRequestLine):
+        return errors.UriTooLong(
+            f"The request line is longer than {cfg.limit_request_line} bytes; "
+            "send the query options in the body of POST .../$query."
+        )
+    if isinstance(problem, http_errors.LimitRequestHeaders):
+        return errors.HeadersTooLarge(
+            f"The limit is {cfg.limit_request_fields} header fields of {cfg.limit_request_field_size} bytes each."
+        )
+    for kind, error in _REFUSALS:
+        if isinstance(problem, kind):
+            return error
+    return errors.InternalError("The request could not be answered.")
+
+
+def answer(error: errors.ODataError, request_id: str) -> bytes:
+    """The whole response, as it goes over the wire."""
+    body = error_body(error, request_id)
+    head = (
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "OData-Version: 4.0",
+        "Cache-Control: no-store",
+        f"X-Request-Id: {request_id}",
+        "Connection: close",
+    )
+    return "\r\n".join(head).encode("ascii") + b"\r\n\r\n" + body
+
+
+_REFUSALS: Final[tuple[tuple[tuple[type[BaseException], ...], errors.ODataError], ...]] = (
+    (
+        (http_errors.InvalidResponseHeader, http_errors.InvalidResponseHeaderName, http_errors.ConfigurationProblem),
+        errors.InternalError("The answer could not be sent."),
+    ),
+    ((http_errors.ExpectationFailed,), ExpectationFailed("The only expectation that is met is 100-continue.")),
+    ((http_errors.UnsupportedTransferCoding,), errors.Unsupported("The only transfer coding is chunked.")),
+    ((http_errors.ForbiddenProxyRequest,), errors.Forbidden("Proxy requests are not allowed.")),
+    ((http_errors.InvalidHTTPVersion,), errors.BadRequest("The HTTP version cannot be read; it needs HTTP/1.1.")),
+    (
+        (http_errors.InvalidRequestLine, http_errors.InvalidRequestMethod),
+        errors.BadRequest(
+            "The request line cannot be read; it needs METHOD target HTTP/1.1, the target percent-encoded."
+        ),
+    ),
+    (
+        (http_errors.InvalidHeader, http_errors.InvalidHeaderName, http_errors.ObsoleteFolding),
+        errors.InvalidHeader("A header field cannot be read, or its name holds an underscore."),
+    ),
+    ((http_errors.ParseException,), errors.BadRequest("The request cannot be read as HTTP/1.1.")),
+)

@@ -1,0 +1,40 @@
+"""Imports point down; libraries stay where HOUSE_STYLE's section 2 has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from odata import imports
+from odata.imports import Arrow
+
+
+def test_every_arrow_of_the_project_points_down() -> None:
+    assert imports.violations(imports.arrows()) == ()
+
+
+def test_every_module_of_odata_has_its_place() -> None:
+    modules = {arrow.source for arrow in imports.arrows() if arrow.source.startswith("odata.")}
+    known = {"odata.imports", "odata.__main__"}
+    assert {module for module in modules if imports.part(module) is None} <= known
+
+
+def test_arrows_that_point_up_are_found() -> None:
+    wrong = (
+        Arrow("odata.url.tokens", "odata.plan.make"),
+        Arrow("odata.sql.run", "odata.payload.envelope"),
+        Arrow("odata.plan.make", "models.quote"),
+        Arrow("odata.plan.make", "settings"),
+        Arrow("odata.plan.make", "sqlalchemy"),
+        Arrow("odata.sql.run", "flask"),
+        Arrow("models.quote", "odata.pipeline"),
+        Arrow("applink.jobs", "odata.plan"),
+    )
+    assert len(imports.violations(wrong)) == len(wrong)
+
+
+def test_imports_are_read_from_source(tmp_path: Path) -> None:
+    (tmp_path / "odata" / "url").mkdir(parents=True)
+    (tmp_path / "odata" / "url" / "tokens.py").write_text("from odata import plan\nimport lxml.etree\n")
+    found = imports.arrows(tmp_path)
+    assert found == (Arrow("odata.url.tokens", "lxml.etree"), Arrow("odata.url.tokens", "odata.plan"))
+    assert len(imports.violations(found)) == 2

@@ -1,0 +1,14 @@
+"""What Heroku runs and what `make run` runs are the same."""
+
+from __future__ import annotations
+
+from local import web
+
+
+def test_gunicorn_has_the_same_arguments_on_heroku_and_locally() -> None:
+    heroku = web.arguments("web", procfile="Procfile")
+    assert heroku[heroku.index("gunicorn") :] == web.arguments("web", procfile="Procfile.local")
+
+
+def test_a_release_migrates() -> None:
+    assert web.arguments("release", procfile="Procfile") == ["gateway", "migrate"]
