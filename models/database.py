@@ -39,8 +39,10 @@ def sqlalchemy_url(url: str) -> str:
 
 
 def libpq_url(url: str) -> str:
-    """The same as a URL that psycopg and psql take."""
-    return make_url(_libpq(url)).set(drivername="postgresql").render_as_string(hide_password=False)
+    """The same as a URL that psycopg and psql take, which read no + as a space (a socket's path may hold one)."""
+    rendered = make_url(_libpq(url)).set(drivername="postgresql").render_as_string(hide_password=False)
+    base, mark, query = rendered.partition("?")
+    return base + mark + query.replace("+", "%20")
 
 
 def _libpq(url: str) -> str:
