@@ -229,10 +229,11 @@ def _names(what: str, names: Iterable[str]) -> Lines:
     for name in names:
         if not _is_identifier(name):
             yield f"{what} '{name}' is no legal name (a letter or _, then letters, digits, _; at most 128 characters)"
-        other = seen.setdefault(name.casefold(), name)
-        if other is not name:
+        other = seen.get(name.casefold())
+        if other is not None:
             relation = "stands twice" if other == name else f"differs from '{other}' only by case"
             yield f"{what} '{name}' {relation}"
+        seen[name.casefold()] = name
 
 
 def _is_identifier(name: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Literal as OneOf
@@ -26,6 +26,7 @@ from odata.errors import (
 from odata.payload.formats import Format, MetadataLevel, Version, json_format
 from odata.plan.limits import Profile
 from odata.protocol.media_types import MediaType, media_ranges, media_type, split_list
+from odata.protocol.preferences import Preferences, parse_prefer
 
 # What the resource is written as: JSON (service document, entities, references, properties), CSDL, /$count, /$value.
 Kind: TypeAlias = OneOf["json", "metadata", "count", "value", "binary"]
@@ -101,63 +102,32 @@ def query_body(headers: Mapping[str, str]) -> QueryBody:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preferences:
-    """What Prefer asks for and this service knows.
-
-    page_rows: already clamped. page_rows_name: as the client spelt it. include_annotations: as written.
-    """
-
-    page_rows: int | None = None
-    page_rows_name: str = "odata.maxpagesize"
-    returns: OneOf["representation", "minimal"] | None = None
-    include_annotations: str | None = None
-
-    @property
-    def applied(self) -> str | None:
-        """Value of Preference-Applied for an answer that was paged, None when no such header is due."""
-        return None if self.page_rows is None else f"{self.page_rows_name}={self.page_rows}"
-
-
-def preferences(headers: Mapping[str, str], *, page_rows: int) -> Preferences:
+def preferences(headers: Mapping[str, str], *, page_rows: int) -> tuple[Preferences, str | None]:
     """Read the Prefer header; what is unknown or makes no sense is ignored, as the standard says.
 
     Args:    page_rows: the most rows of a page; a larger maxpagesize is clamped to it.
-    Example: preferences({"prefer": "odata.maxpagesize=5, maxpagesize=7"}, page_rows=2000).page_rows == 7
+    Returns: the preferences, and the value of Preference-Applied for an answer that was paged by them.
+    Example: preferences({"prefer": "odata.maxpagesize=5"}, page_rows=2000)[1] == "odata.maxpagesize=5"
     """
     text = headers.get("prefer")
     if not text:
-        return Preferences()
-    stated = _preferences(text)
-    name, rows = next(
-        ((name, rows) for name in ("maxpagesize", "odata.maxpagesize") if (rows := _rows(stated.get(name), page_rows))),
-        ("odata.maxpagesize", None),
-    )
-    returns = stated.get("return")
-    return Preferences(
-        page_rows=rows,
-        page_rows_name=name,
-        returns="minimal" if returns == "minimal" else "representation" if returns == "representation" else None,
-        include_annotations=stated.get("include-annotations", stated.get("odata.include-annotations")),
-    )
+        return Preferences(), None
+    # The unprefixed name wins over that of 4.0: it is put first, and the first of equal preferences counts.
+    items = sorted(map(_without_parameters, split_list(text, ",")), key=lambda item: item.lower().startswith("odata."))
+    stated = parse_prefer(", ".join(items))
+    if stated.max_page_size is None:
+        return stated, None
+    rows = min(stated.max_page_size, page_rows)
+    name = next(item.partition("=")[0].strip().lower() for item in items if parse_prefer(item).max_page_size)
+    return replace(stated, max_page_size=rows), f"{name}={rows}"
 
 
-def _preferences(text: str) -> dict[str, str]:
-    """Preferences by lower-case name, the first of equal names; their parameters are none that we know."""
-    stated: dict[str, str] = {}
-    for item in split_list(text, ","):
-        name, _, value = split_list(item, ";")[0].partition("=")
-        stated.setdefault(name.strip().lower(), value.strip().strip('"'))
-    return stated
-
-
-def _rows(text: str | None, most: int) -> int | None:
-    if text is None or not re.fullmatch(r"\+?[0-9]+", text):
-        return None
-    digits = text.lstrip("+0")
-    if not digits:
-        return None
-    return most if len(digits) > 9 else min(int(digits), most)
+def _without_parameters(item: str) -> str:
+    """A preference without the parameters that we know nothing of, and a quoted word without its quotes (RFC 7240)."""
+    stated = item.strip()
+    if not stated.lower().removeprefix("odata.").startswith("callback"):
+        stated = split_list(stated, ";")[0].strip() if stated.strip(";") else ""
+    return re.sub(r'"([0-9A-Za-z]+)"$', r"\1", stated)
 
 
 @lru_cache(CACHED_FORMATS)
