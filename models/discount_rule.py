@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Connection, Index, UniqueConstraint, select
+from sqlalchemy import CheckConstraint, Connection, UniqueConstraint, select
 from sqlalchemy.dialects.postgresql import insert
 
-from models.base import date, own_table, percent, properties, string
+from models.base import date, listing, own_table, percent, properties, string
 from odata.exposure import ExposedSet, OrderItem
 
 DEFAULT_RATES: Final = (("NAMER", 10), ("EMEA", 15), ("APAC", 8), ("other", 5))
@@ -27,7 +27,7 @@ discount_rule = own_table(
     key_doc="The gateway's own id of the rule.",
 )
 
-Index("ix_discount_rule_created", discount_rule.c.org_id, discount_rule.c.created_at, discount_rule.c.id)
+listing("ix_discount_rule_created", discount_rule.c.org_id, discount_rule.c.created_at, discount_rule.c.id)
 
 DISCOUNT_RULES = ExposedSet(
     name="DiscountRules",

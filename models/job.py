@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from models.base import (
     count,
+    listing,
     long_text,
     moment,
     one_of,
@@ -68,10 +69,10 @@ job = own_table(
 )  # fmt: skip
 
 _c = job.c
-Index("ix_job_created", _c.org_id, _c.created_at, _c.id)
-Index("ix_job_status", _c.org_id, _c.status, _c.created_at, _c.id)
-Index("ix_job_requested_by", _c.org_id, _c.requested_by, _c.created_at, _c.id)
-Index("ix_job_name", _c.org_id, _c.name, _c.id)
+listing("ix_job_created", _c.org_id, _c.created_at, _c.id)
+listing("ix_job_status", _c.org_id, _c.status, _c.created_at, _c.id)
+listing("ix_job_requested_by", _c.org_id, _c.requested_by, _c.created_at, _c.id)
+listing("ix_job_name", _c.org_id, _c.name, _c.id)
 # The queue looks across orgs, over the few rows that are open: sweep of running jobs, callbacks that are due.
 Index("ix_job_open", _c.status, _c.id, postgresql_where=_c.status.in_(("queued", "running")))
 Index("ix_job_callback_due", _c.next_at, _c.id, postgresql_where=_c.callback_status == "due")

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, UniqueConstraint, text
 
-from models.base import NOW, count, moment, one_of, own_table, properties, record_id, reference, string
+from models.base import NOW, count, listing, moment, one_of, own_table, properties, record_id, reference, string
 from odata.exposure import ExposedNavigation, ExposedSet, OrderItem
 
 ITEM_STATUSES: Final = ("queued", "running", "succeeded", "failed", "cancelled")
@@ -36,10 +36,10 @@ job_item = own_table(
 )
 
 _c = job_item.c
-Index("ix_job_item_created", _c.org_id, _c.created_at, _c.id)
-Index("ix_job_item_opportunity", _c.org_id, _c.opportunity_id, _c.created_at, _c.id)
+listing("ix_job_item_created", _c.org_id, _c.created_at, _c.id)
+listing("ix_job_item_opportunity", _c.org_id, _c.opportunity_id, _c.created_at, _c.id)
 Index("ix_job_item_quote", _c.org_id, _c.quote_id, postgresql_where=_c.quote_id.is_not(None))
-Index("ix_job_item_status", _c.org_id, _c.status, _c.created_at, _c.id)
+listing("ix_job_item_status", _c.org_id, _c.status, _c.created_at, _c.id)
 # The claim looks across orgs, over the few rows that are open.
 Index("ix_job_item_queued", _c.next_at, _c.job_id, _c.sequence, postgresql_where=_c.status == "queued")
 Index("ix_job_item_leased", _c.lease_until, _c.job_id, _c.sequence, postgresql_where=_c.status == "running")

@@ -9,6 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConst
 from models.base import (
     count,
     date,
+    listing,
     moment,
     money,
     one_of,
@@ -64,20 +65,20 @@ quote = own_table(
 
 _c = quote.c
 # Related lists and list views, newest first; the key ends each, so that an order is total.
-Index("ix_quote_created", _c.org_id, _c.created_at, _c.id)
-Index("ix_quote_updated", _c.org_id, _c.updated_at, _c.id)
-Index("ix_quote_opportunity", _c.org_id, _c.opportunity_id, _c.created_at, _c.id)
-Index("ix_quote_account", _c.org_id, _c.account_id, _c.created_at, _c.id)
-Index("ix_quote_owner", _c.org_id, _c.owner_id, _c.created_at, _c.id)
-Index("ix_quote_job", _c.org_id, _c.job_id, _c.created_at, _c.id, postgresql_where=_c.job_id.is_not(None))
+listing("ix_quote_created", _c.org_id, _c.created_at, _c.id)
+listing("ix_quote_updated", _c.org_id, _c.updated_at, _c.id)
+listing("ix_quote_opportunity", _c.org_id, _c.opportunity_id, _c.created_at, _c.id)
+listing("ix_quote_account", _c.org_id, _c.account_id, _c.created_at, _c.id)
+listing("ix_quote_owner", _c.org_id, _c.owner_id, _c.created_at, _c.id)
+listing("ix_quote_job", _c.org_id, _c.job_id, _c.created_at, _c.id, where=_c.job_id.is_not(None))
 Index("ix_quote_revised_from", _c.org_id, _c.revised_from_id, postgresql_where=_c.revised_from_id.is_not(None))
-Index("ix_quote_status", _c.org_id, _c.status, _c.created_at, _c.id)
-Index("ix_quote_name", _c.org_id, _c.name, _c.id)
+listing("ix_quote_status", _c.org_id, _c.status, _c.created_at, _c.id)
+listing("ix_quote_name", _c.org_id, _c.name, _c.id)
 # Nulls sort first ascending (URL Conventions, "System Query Option $orderby").
-Index("ix_quote_number", _c.org_id, _c.quote_number.nulls_first(), _c.id)
-Index("ix_quote_account_name", _c.org_id, _c.account_name.nulls_first(), _c.id)
-Index("ix_quote_grand_total", _c.org_id, _c.grand_total.nulls_first(), _c.id)
-Index("ix_quote_expiration", _c.org_id, _c.expiration_date.nulls_first(), _c.id)
+listing("ix_quote_number", _c.org_id, _c.quote_number.nulls_first(), _c.id)
+listing("ix_quote_account_name", _c.org_id, _c.account_name.nulls_first(), _c.id)
+listing("ix_quote_grand_total", _c.org_id, _c.grand_total.nulls_first(), _c.id)
+listing("ix_quote_expiration", _c.org_id, _c.expiration_date.nulls_first(), _c.id)
 
 QUOTES = ExposedSet(
     name="Quotes",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Index
-
-from models.base import long_text, one_of, own_table, properties, record_id, reference, string
+from models.base import listing, long_text, one_of, own_table, properties, record_id, reference, string
 from odata.exposure import ExposedNavigation, ExposedSet, OrderItem
 
 THROUGH: Final = ("operation", "job", "reconcile", "odata")
@@ -26,8 +24,8 @@ quote_event = own_table(
 )
 
 _c = quote_event.c
-Index("ix_quote_event_quote", _c.org_id, _c.quote_id, _c.created_at, _c.id)
-Index("ix_quote_event_created", _c.org_id, _c.created_at, _c.id)
+listing("ix_quote_event_quote", _c.org_id, _c.quote_id, _c.created_at, _c.id)
+listing("ix_quote_event_created", _c.org_id, _c.created_at, _c.id)
 
 QUOTE_EVENTS = ExposedSet(
     name="QuoteEvents",

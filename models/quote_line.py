@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, Numeric, UniqueConstraint
+from sqlalchemy import Column, ForeignKeyConstraint, Integer, Numeric, UniqueConstraint
 
-from models.base import long_text, money, own_table, percent, properties, record_id, reference, string
+from models.base import listing, long_text, money, own_table, percent, properties, record_id, reference, string
 from odata.exposure import ExposedNavigation, ExposedSet, OrderItem
 
 DESCRIPTION_LENGTH = 32_000
@@ -32,10 +32,10 @@ quote_line = own_table(
 )
 
 _c = quote_line.c
-Index("ix_quote_line_quote", _c.org_id, _c.quote_id, _c.line_number, _c.id)
-Index("ix_quote_line_product", _c.org_id, _c.product_id, _c.created_at, _c.id)
-Index("ix_quote_line_created", _c.org_id, _c.created_at, _c.id)
-Index("ix_quote_line_name", _c.org_id, _c.name, _c.id)
+listing("ix_quote_line_quote", _c.org_id, _c.quote_id, _c.line_number, _c.id)
+listing("ix_quote_line_product", _c.org_id, _c.product_id, _c.created_at, _c.id)
+listing("ix_quote_line_created", _c.org_id, _c.created_at, _c.id)
+listing("ix_quote_line_name", _c.org_id, _c.name, _c.id)
 
 QUOTE_LINES = ExposedSet(
     name="QuoteLines",

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from models.base import SCHEMA, metadata
 
 LOCK_TIMEOUT_SECONDS: Final = 60
+"""A build waits for older transactions only, and blocks nobody meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ def _build(connection: Connection, target: tuple[str, str], home: str, progress:
         connection.execute(
             text(
                 f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {index_name(table, column)} "
-                f"ON {SCHEMA}.{table} USING gin ({column} {home}.gin_trgm_ops)"
+                f'ON {SCHEMA}.{table} USING gin ({column} COLLATE "default" {home}.gin_trgm_ops)'
             )
         )
     except DBAPIError as error:

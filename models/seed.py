@@ -1,7 +1,7 @@
 """`gateway seed`: deterministic rows, made by the server, from a demo's two hundred quotes to millions.
 
-One transaction: it is all there, or nothing is. A large seed takes indexes, foreign keys and triggers off the tables and
-puts them back before it commits; a small one writes through them like everybody else.
+One transaction: it is all there, or nothing is. A large seed takes indexes, foreign keys and triggers off the tables
+and puts them back before it commits; a small one writes through them like everybody else.
 """
 
 from __future__ import annotations

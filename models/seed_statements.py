@@ -31,9 +31,9 @@ LANGUAGE sql IMMUTABLE AS $$
         || CASE prefix WHEN '0Q0' THEN 'S' WHEN '0QL' THEN 'W' ELSE 'Q' END || 'AA'
 $$;
 CREATE OR REPLACE FUNCTION pg_temp.seed_account(a bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT (ARRAY['Acme', 'O''Brien', 'Müller & Söhne', '東京電子', 'Café "Zürich"', 'Ångström', 'Nordwind', 'Ōsaka 工業',
-            '🚀 Rocket', 'D''Angelo', 'Straße 7', 'Ñandú', '100% Wool', 'under_score', 'back\slash', 'Globex',
-            'Initech', 'Umbrella', 'Hooli', 'Vandelay', 'Stark', 'Wayne', 'Wonka', 'Tyrell',
+    SELECT (ARRAY['Acme', 'O''Brien', 'Müller & Söhne', '東京電子', 'Café "Zürich"', 'Ångström', 'Nordwind',
+            'Ōsaka 工業', '🚀 Rocket', 'D''Angelo', 'Straße 7', 'Ñandú', '100% Wool', 'under_score', 'back\slash',
+            'Globex', 'Initech', 'Umbrella', 'Hooli', 'Vandelay', 'Stark', 'Wayne', 'Wonka', 'Tyrell',
             'Cyberdyne', 'Soylent', 'Aperture', 'Blue Sun', 'Gringotts', 'Oceanic', 'Pied Piper', 'Massive',
             'Sirius', 'Weyland', 'Yoyodyne', 'Zorg', 'Łódź', 'Ελλάς', 'Москва', 'Ístanbul'])[1 + a % 40]
         || ' ' || (ARRAY['Machines', 'Foods', 'Logistics', 'Energy', 'Textiles', 'Optics', 'Chemistry', 'Software',
@@ -90,15 +90,16 @@ WITH dice AS (
 ), quotes AS (
     INSERT INTO gateway.quote (
         id, org_id, quote_number, name, opportunity_id, opportunity_name, account_id, account_name, owner_id,
-        pricebook_id, salesforce_id, created_by_id, last_modified_by_id, status, region, currency_iso_code, discount_percent, subtotal,
-        total_price, tax, shipping_handling, grand_total, expiration_date, line_count, pricing_note, revision,
-        revised_from_id, sync_status, synced_at, job_id, created_at, updated_at, deleted_at)
+        pricebook_id, salesforce_id, created_by_id, last_modified_by_id, status, region, currency_iso_code,
+        discount_percent, subtotal, total_price, tax, shipping_handling, grand_total, expiration_date, line_count,
+        pricing_note, revision, revised_from_id, sync_status, synced_at, job_id, created_at, updated_at, deleted_at)
     SELECT id, :org,
-        CASE WHEN n % 50 <> 1 THEN 'Q-' || lpad(n::text, 8, '0') END,
+        CASE WHEN n % 51 <> 1 THEN 'Q-' || lpad(n::text, 8, '0') END,
         CASE n WHEN 12 THEN '' WHEN 13 THEN '100% "sure" \ may_be, O''Neil' WHEN 14 THEN repeat('Ω', 255)
             WHEN 16 THEN U&'no\00A0break \200Fright-to-left\200E e\0301' WHEN 17 THEN ' leading and trailing '
             ELSE account || ' - ' || (ARRAY['Renewal', 'Pilot', 'Rollout', 'Größe XL', '見積', 'Ausbau', 'Upgrade 🎉',
-                'It''s urgent'])[1 + r4 % 8] || ' ' || o || ' - ' || CASE WHEN n % 40 = 6 AND n > 6 THEN 2 ELSE 1 END END,
+                'It''s urgent'])[1 + r4 % 8] || ' ' || o
+                || ' - ' || CASE WHEN n % 43 = 11 AND n > 15 THEN 2 ELSE 1 END END,
         pg_temp.seed_sf('006', :second, o),
         CASE n % 211 WHEN 3 THEN NULL WHEN 4 THEN '' ELSE left(account || ' - deal ' || o, 120) END,
         CASE WHEN n % 97 <> 5 THEN pg_temp.seed_sf('001', :second, o / 4) END,
@@ -123,14 +124,14 @@ WITH dice AS (
         CASE WHEN n % 23 <> 6 THEN (made AT TIME ZONE 'UTC')::date + 30 + (r2 % 60)::integer END,
         lines,
         CASE n % 19 WHEN 7 THEN NULL WHEN 8 THEN '' ELSE region || ' ' || discount || ' %' END,
-        CASE WHEN n % 40 = 6 AND n > 6 THEN 2 ELSE 1 END,
-        CASE WHEN n % 40 = 6 AND n > 6 THEN pg_temp.seed_id('quote' || n - 5, pg_temp.seed_time(n - 5, :step)) END,
+        CASE WHEN n % 43 = 11 AND n > 15 THEN 2 ELSE 1 END,
+        CASE WHEN n % 43 = 11 AND n > 15 THEN pg_temp.seed_id('quote' || n - 5, pg_temp.seed_time(n - 5, :step)) END,
         sync,
         CASE WHEN sync <> 'pending' THEN made + interval '3 s' END,
         CASE WHEN n >= 50 AND n < :quotes / 50 * 50 AND n / 5 % 10 < pg_temp.seed_made(job_state)
             THEN pg_temp.seed_id('job' || n / 50 * 5 + n % 5, pg_temp.seed_job_time(n / 50 * 5 + n % 5, :step)) END,
         made, made + CASE WHEN n % 6 = 0 THEN (r4 % 5000) * interval '1 minute' ELSE interval '0' END,
-        CASE WHEN n % 100 = 99 THEN made + interval '1 day' END
+        CASE WHEN n % 100 IN (45, 99) THEN made + interval '1 day' END
     FROM base LEFT JOIN sums USING (n)
 )
 INSERT INTO gateway.quote_line (
@@ -139,8 +140,8 @@ INSERT INTO gateway.quote_line (
 SELECT pg_temp.seed_id('line' || n || '-' || k, made), :org, quote_id, k,
     CASE WHEN n % 1009 = 8 THEN '' ELSE (ARRAY['Laptop', 'Bildschirm groß', 'Keyboard', 'Mouse', 'Café machine', '椅子',
         'Desk', 'Lamp', 'Cable 2 m', 'Server', 'Licence', 'Support', 'Training', 'O''Reilly book', 'Router', 'Phone',
-        'Headset', 'Camera 📷', 'Printer', 'Scanner'])[1 + p % 20] || ' ' || (ARRAY['Basic', 'Plus', 'Pro', 'Max', 'Mini'])
-        [1 + p / 20 % 5] || ' ' || 1 + p / 100 END,
+        'Headset', 'Camera 📷', 'Printer', 'Scanner'])[1 + p % 20]
+        || ' ' || (ARRAY['Basic', 'Plus', 'Pro', 'Max', 'Mini'])[1 + p / 20 % 5] || ' ' || 1 + p / 100 END,
     CASE (n + k) % 53 WHEN 9 THEN NULL WHEN 10 THEN '' ELSE 'P-' || lpad(p::text, 4, '0') END,
     CASE WHEN (n + k) % 59 <> 1 THEN pg_temp.seed_sf('01t', :second, p) END,
     CASE WHEN (n + k) % 61 <> 2 THEN pg_temp.seed_sf('00k', :second, n * 64 + k) END,

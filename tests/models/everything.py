@@ -1,8 +1,8 @@
-"""Everything the model can say: each primitive type, an enumeration, recursion, odd keys, wide sets, long names, two orgs.
+"""Everything the model can say: each primitive type, an enumeration, recursion, odd keys, wide sets, long names.
 
-`EXPOSURE` is what a service shows, `create` makes and fills the tables in schema `everything` of a test database. The rows
-are corner values. What a service must survive but no literal can name (infinity, years past 9999) is added by
-`add_infinite_rows` on request.
+`EXPOSURE` is what a service shows, `create` makes and fills the tables in schema `everything` of a test database, for two
+orgs. The rows are corner values. What a service must survive but no literal can name (infinity, years past 9999) is
+added by `add_infinite_rows` on request.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ from typing import Any, Final
 import psycopg
 
 from odata.exposure import (
-    EnumMember, ExposedEnum, ExposedNavigation, ExposedProperty, ExposedSet, Exposure, OrderItem,
+    EnumMember,
+    ExposedEnum,
+    ExposedNavigation,
+    ExposedProperty,
+    ExposedSet,
+    Exposure,
+    OrderItem,
 )  # fmt: skip
 
 FIRST_ORG: Final = "00DbZ0000000001UAA"
@@ -255,26 +261,30 @@ FROM (VALUES ('00DbZ0000000001UAA', 'first '), ('00DxY0000000002UAA', 'second ')
      timestamptz '2026-01-01 00:00:00+00', 'Red', NULL::timestamptz),
     (2, 1, '\x'::bytea, false, 255, '9999-12-31', '9999-12-31 23:59:59.999999+00', 99999999999999999999.9999999999,
      'Infinity', '1 day 02:03:04.5', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 32767, 2147483647, 9223372036854775807,
-     127, 3.4028235e38, '100% _under\slash', '23:59:59.999999', 'Green', repeat('x', 4000), 12345678.90, 'O''Neil', true,
+     127, 3.4028235e38, '100% _under\slash', '23:59:59.999999', 'Green', repeat('x', 4000), 12345678.90, 'O''Neil',
+     true,
      '1999-12-31 23:59:59.5+00', 'Green', NULL),
     (3, 1, '\xdeadbeef', NULL, 1, '2024-02-29', '2024-02-29 12:00:00.123456+02', -99999999999999999999.9999999999,
      '-Infinity', '-1 days -02:03:04.5', '01234567-89ab-cdef-0123-456789abcdef', -32768, -2147483648,
      -9223372036854775808, -128, -3.4028235e38, 'it''s "quoted"', '12:34:56.789', 'Blue', 'line one
 line two', -0.01, 'null', false, '2026-03-29 01:30:00+00', 'Blue', NULL),
     (4, 2, '\x61', true, 42, '1970-01-01', '1970-01-01 00:00:00+00', 0.1, 'NaN', '-00:00:00.000001', NULL, 1, 1, 1, 1,
-     'NaN', 'emoji 🚀 é Ü 東京', '00:00:00.000001', 'Red', NULL, 1.50, 'A', true, '2026-01-01 00:00:00+00', 'Red', NULL),
+     'NaN', 'emoji 🚀 é Ü 東京', '00:00:00.000001', 'Red', NULL, 1.50, 'A', true, '2026-01-01 00:00:00+00', 'Red',
+     NULL),
     (5, 2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
      1.50, 'a', false, '2026-01-01 00:00:00+00', 'Green', NULL),
     (6, 4, '\x00', false, 42, '2000-01-01', '2000-01-01 00:00:00+00', 1.0000000000, 1e308, '36 hours',
      '01234567-89AB-CDEF-0123-456789ABCDEF', 1, 1, 9007199254740993, 1, 0.1, U&'\00A0non-breaking\00A0', '12:00:00',
      'Green', 'x', 2.50, 'b', true, '2026-06-30 12:00:00+00', 'Blue', NULL),
     (7, 6, '\x0a0d', true, 128, '2026-03-31', '2026-03-31 22:30:00+00', -2.5, 5e-324, '9999 days', NULL, -1, -1, -1, -1,
-     1e-45, ' leading and trailing ', '06:00:00', 'Blue', '%', -2.50, '%', false, '2026-12-31 23:59:59.999999+00', 'Red',
+     1e-45, ' leading and trailing ', '06:00:00', 'Blue', '%', -2.50, '%', false, '2026-12-31 23:59:59.999999+00',
+     'Red',
      NULL),
     (8, NULL, '\x78', false, 7, '2026-03-31', '2026-03-31 22:30:00+00', 2.5, '-0', '00:01:00', NULL, 7, 7, 7, 7, '-0',
      E'tab\tand\nnewline', '06:00:00', NULL, '_', 3.49, '_', true, '2026-01-01 00:00:00+00', 'Green', NULL),
     (9, NULL, NULL, true, 7, '2026-12-31', '2026-12-31 23:30:00-02', 3.5, 2.5, '00:00:01', NULL, 7, 7, 7, 7, 2.5,
-     E'e\u0301 I\u0307 \u00df \ufb01', '18:00:00', 'Red', '\', 3.51, '\', false, '2026-01-01 00:00:00+00', 'Blue', NULL),
+     E'e\u0301 I\u0307 \u00df \ufb01', '18:00:00', 'Red', '\', 3.51, '\', false, '2026-01-01 00:00:00+00', 'Blue',
+     NULL),
     (10, 1, NULL, true, 7, '2026-01-01', '2026-01-01 00:00:00+00', 1, 1, '00:00:01', NULL, 7, 7, 7, 7, 1, 'deleted',
      '18:00:00', 'Red', 'deleted', 1, 'deleted', false, '2026-01-01 00:00:00+00', 'Blue', '2026-02-01 00:00:00+00')
 ) AS v (id, parent_id, v_binary, v_boolean, v_byte, v_date, v_datetimeoffset, v_decimal, v_double, v_duration, v_guid,
@@ -287,8 +297,10 @@ KEY_ROWS: Final = r"""
 INSERT INTO everything.odd_key (tenant, key, long_name, unicode_name)
 SELECT tenant, key, CASE WHEN number % 4 <> 0 THEN number END, CASE WHEN number % 3 <> 0 THEN 'ü' || number END
 FROM (VALUES ('00DbZ0000000001UAA'), ('00DxY0000000002UAA')) AS org (tenant),
-     unnest(ARRAY['plain', 'O''Neil', 'a/b', 'a b', 'ünïcode', '100%', '%2F', '(x)', 'emoji 🚀', 'a+b', 'a&b', 'back\slash',
-         'a?b#c', 'a=b', 'a,b', '''', '''''', '$filter', ' ', '', '.', '..', 'null', '東京', 'a;b', '"', '{x}', '@p', '~'])
+     unnest(ARRAY['plain', 'O''Neil', 'a/b', 'a b', 'ünïcode', '100%', '%2F', '(x)', 'emoji 🚀', 'a+b', 'a&b',
+     'back\slash',
+         'a?b#c', 'a=b', 'a,b', '''', '''''', '$filter', ' ', '', '.', '..', 'null', '東京', 'a;b', '"', '{x}', '@p',
+         '~'])
          WITH ORDINALITY AS keys (key, number);
 INSERT INTO everything.pair (tenant, left_part, right_part, thing_id, amount)
 SELECT tenant, part, number, CASE WHEN number <> 3 THEN 1 + (number + length(part)) % 9 END,

@@ -1,7 +1,7 @@
 """The schema of a recorded Salesforce Connect session: names verbatim, rows that its seventy requests find.
 
-`EXPOSURE` is what a service shows, `create` makes and fills the tables in schema `session` of a test database. Every row
-belongs to one fixed org. 2,100 quotes, 3,000 jobs, lines for the first hundred quotes.
+`EXPOSURE` is what a service shows, `create` makes and fills the tables in schema `session` of a test database. Every
+row belongs to one fixed org. 2,100 quotes, 3,000 jobs, lines for the first hundred quotes.
 """
 
 from __future__ import annotations

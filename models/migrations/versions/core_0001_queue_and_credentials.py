@@ -205,11 +205,11 @@ CREATE TABLE gateway.job (
     CONSTRAINT ck_job_message CHECK (char_length(message) <= 4000)
 );
 CREATE INDEX ix_job_callback_due ON gateway.job (next_at, id) WHERE callback_status = 'due';
-CREATE INDEX ix_job_created ON gateway.job (org_id, created_at, id);
-CREATE INDEX ix_job_name ON gateway.job (org_id, name, id);
+CREATE INDEX ix_job_created ON gateway.job (org_id, created_at, id) INCLUDE (deleted_at);
+CREATE INDEX ix_job_name ON gateway.job (org_id, name, id) INCLUDE (deleted_at);
 CREATE INDEX ix_job_open ON gateway.job (status, id) WHERE status IN ('queued', 'running');
-CREATE INDEX ix_job_requested_by ON gateway.job (org_id, requested_by, created_at, id);
-CREATE INDEX ix_job_status ON gateway.job (org_id, status, created_at, id);
+CREATE INDEX ix_job_requested_by ON gateway.job (org_id, requested_by, created_at, id) INCLUDE (deleted_at);
+CREATE INDEX ix_job_status ON gateway.job (org_id, status, created_at, id) INCLUDE (deleted_at);
 
 CREATE TABLE gateway.job_item (
     id UUID DEFAULT gateway.uuid_v7() NOT NULL,
@@ -240,12 +240,12 @@ CREATE TABLE gateway.job_item (
     CONSTRAINT ck_job_item_org_id CHECK (gateway.is_record_id(org_id) AND left(org_id, 3) = '00D'),
     CONSTRAINT ck_job_item_opportunity_id CHECK (gateway.is_record_id(opportunity_id))
 );
-CREATE INDEX ix_job_item_created ON gateway.job_item (org_id, created_at, id);
+CREATE INDEX ix_job_item_created ON gateway.job_item (org_id, created_at, id) INCLUDE (deleted_at);
 CREATE INDEX ix_job_item_leased ON gateway.job_item (lease_until, job_id, sequence) WHERE status = 'running';
-CREATE INDEX ix_job_item_opportunity ON gateway.job_item (org_id, opportunity_id, created_at, id);
+CREATE INDEX ix_job_item_opportunity ON gateway.job_item (org_id, opportunity_id, created_at, id) INCLUDE (deleted_at);
 CREATE INDEX ix_job_item_queued ON gateway.job_item (next_at, job_id, sequence) WHERE status = 'queued';
 CREATE INDEX ix_job_item_quote ON gateway.job_item (org_id, quote_id) WHERE quote_id IS NOT NULL;
-CREATE INDEX ix_job_item_status ON gateway.job_item (org_id, status, created_at, id);
+CREATE INDEX ix_job_item_status ON gateway.job_item (org_id, status, created_at, id) INCLUDE (deleted_at);
 """
 
 TRIGGERS = """

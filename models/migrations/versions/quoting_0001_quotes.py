@@ -27,7 +27,7 @@ CREATE TABLE gateway.discount_rule (
     CONSTRAINT uq_discount_rule_org_id_region_valid_from UNIQUE (org_id, region, valid_from),
     CONSTRAINT ck_discount_rule_org_id CHECK (gateway.is_record_id(org_id) AND left(org_id, 3) = '00D')
 );
-CREATE INDEX ix_discount_rule_created ON gateway.discount_rule (org_id, created_at, id);
+CREATE INDEX ix_discount_rule_created ON gateway.discount_rule (org_id, created_at, id) INCLUDE (deleted_at);
 
 CREATE TABLE gateway.quote (
     id UUID DEFAULT gateway.uuid_v7() NOT NULL,
@@ -80,19 +80,20 @@ CREATE TABLE gateway.quote (
     CONSTRAINT ck_quote_created_by_id CHECK (gateway.is_record_id(created_by_id)),
     CONSTRAINT ck_quote_last_modified_by_id CHECK (gateway.is_record_id(last_modified_by_id))
 );
-CREATE INDEX ix_quote_account ON gateway.quote (org_id, account_id, created_at, id);
-CREATE INDEX ix_quote_account_name ON gateway.quote (org_id, account_name NULLS FIRST, id);
-CREATE INDEX ix_quote_created ON gateway.quote (org_id, created_at, id);
-CREATE INDEX ix_quote_expiration ON gateway.quote (org_id, expiration_date NULLS FIRST, id);
-CREATE INDEX ix_quote_grand_total ON gateway.quote (org_id, grand_total NULLS FIRST, id);
-CREATE INDEX ix_quote_job ON gateway.quote (org_id, job_id, created_at, id) WHERE job_id IS NOT NULL;
-CREATE INDEX ix_quote_name ON gateway.quote (org_id, name, id);
-CREATE INDEX ix_quote_number ON gateway.quote (org_id, quote_number NULLS FIRST, id);
-CREATE INDEX ix_quote_opportunity ON gateway.quote (org_id, opportunity_id, created_at, id);
-CREATE INDEX ix_quote_owner ON gateway.quote (org_id, owner_id, created_at, id);
+CREATE INDEX ix_quote_account ON gateway.quote (org_id, account_id, created_at, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_account_name ON gateway.quote (org_id, account_name NULLS FIRST, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_created ON gateway.quote (org_id, created_at, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_expiration ON gateway.quote (org_id, expiration_date NULLS FIRST, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_grand_total ON gateway.quote (org_id, grand_total NULLS FIRST, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_job ON gateway.quote (org_id, job_id, created_at, id) INCLUDE (deleted_at)
+    WHERE job_id IS NOT NULL;
+CREATE INDEX ix_quote_name ON gateway.quote (org_id, name, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_number ON gateway.quote (org_id, quote_number NULLS FIRST, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_opportunity ON gateway.quote (org_id, opportunity_id, created_at, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_owner ON gateway.quote (org_id, owner_id, created_at, id) INCLUDE (deleted_at);
 CREATE INDEX ix_quote_revised_from ON gateway.quote (org_id, revised_from_id) WHERE revised_from_id IS NOT NULL;
-CREATE INDEX ix_quote_status ON gateway.quote (org_id, status, created_at, id);
-CREATE INDEX ix_quote_updated ON gateway.quote (org_id, updated_at, id);
+CREATE INDEX ix_quote_status ON gateway.quote (org_id, status, created_at, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_updated ON gateway.quote (org_id, updated_at, id) INCLUDE (deleted_at);
 
 CREATE TABLE gateway.quote_event (
     id UUID DEFAULT gateway.uuid_v7() NOT NULL,
@@ -114,8 +115,8 @@ CREATE TABLE gateway.quote_event (
     CONSTRAINT ck_quote_event_by_user_id CHECK (gateway.is_record_id(by_user_id)),
     CONSTRAINT ck_quote_event_changes CHECK (char_length(changes) <= 32000)
 );
-CREATE INDEX ix_quote_event_created ON gateway.quote_event (org_id, created_at, id);
-CREATE INDEX ix_quote_event_quote ON gateway.quote_event (org_id, quote_id, created_at, id);
+CREATE INDEX ix_quote_event_created ON gateway.quote_event (org_id, created_at, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_event_quote ON gateway.quote_event (org_id, quote_id, created_at, id) INCLUDE (deleted_at);
 
 CREATE TABLE gateway.quote_line (
     id UUID DEFAULT gateway.uuid_v7() NOT NULL,
@@ -149,10 +150,10 @@ CREATE TABLE gateway.quote_line (
     CONSTRAINT ck_quote_line_salesforce_id CHECK (gateway.is_record_id(salesforce_id)),
     CONSTRAINT ck_quote_line_description CHECK (char_length(description) <= 32000)
 );
-CREATE INDEX ix_quote_line_created ON gateway.quote_line (org_id, created_at, id);
-CREATE INDEX ix_quote_line_name ON gateway.quote_line (org_id, name, id);
-CREATE INDEX ix_quote_line_product ON gateway.quote_line (org_id, product_id, created_at, id);
-CREATE INDEX ix_quote_line_quote ON gateway.quote_line (org_id, quote_id, line_number, id);
+CREATE INDEX ix_quote_line_created ON gateway.quote_line (org_id, created_at, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_line_name ON gateway.quote_line (org_id, name, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_line_product ON gateway.quote_line (org_id, product_id, created_at, id) INCLUDE (deleted_at);
+CREATE INDEX ix_quote_line_quote ON gateway.quote_line (org_id, quote_id, line_number, id) INCLUDE (deleted_at);
 """
 
 TRIGGERS = """
