@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from odata.edm.types import PRIMITIVE_TYPES, PrimitiveType
+from odata.edm.types import PRIMITIVE_TYPES, PrimitiveType, enum_member
 from odata.exposure import ExposedEnum, ExposedNavigation, ExposedProperty, ExposedSet, Exposure, ExposureError
 
 
@@ -18,6 +18,10 @@ class EnumType(PrimitiveType):
 
     members: dict[str, int] = field(default_factory=dict)
     description: str = ""
+
+    def convert(self, kind: str, text: str) -> str:
+        """The member's name, which is what the column holds."""
+        return enum_member(self, self.members, text)
 
 
 @dataclass(eq=False, slots=True)

@@ -11,7 +11,7 @@ from typing import Literal as OneOf
 from typing import TypeAlias
 
 from odata.edm.model import EntitySet, NavigationProperty, Property
-from odata.edm.types import PrimitiveType
+from odata.edm.types import BOOLEAN, INT64, PrimitiveType
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,20 @@ class Variable:
     source: Variable | None = None
     navigation: NavigationProperty | None = None
 
+    def follow(self, navigation: NavigationProperty) -> Variable:
+        """The entity behind a single-valued navigation property."""
+        return Variable(self.number, navigation.target, self, navigation)
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """A literal converted to the type it meets.
 
-    text: as written in the URL (for strings: the value). kind: the lexical kind. place: (part, start, end) in the URL's parts, or None for
-    a value that no later URL of the same shape may change. as_type: the type whose `convert(kind, text)` gives the database's text form.
-    transform: name of a further step on the converted text, an entry of bind.TRANSFORMS ("like_contains", "lower", "widen_record_id" ...).
+    type: what the bind parameter is in SQL. text: as written in the URL (for strings: the value). kind: the lexical kind.
+    place: (part, start, end) in the URL's parts, or None for a value that no later URL of the same shape may change.
+    transform: name of a further step on the converted text, an entry of `values.TRANSFORMS`.
+    read_as: the type whose `convert` reads the text where it is not `type` (2020 in year(x) eq 2020 becomes a date).
+    `values.database_text` does all of it.
     """
 
     type: PrimitiveType
@@ -42,6 +48,7 @@ class Value:
     text: str
     place: tuple[int, int, int] | None = None
     transform: str | None = None
+    read_as: PrimitiveType | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +58,26 @@ class Null:
 
 @dataclass(frozen=True, slots=True)
 class PropertyValue:
+    """A property of a variable, as published; or as its column holds it when `stored` (see Property.storage)."""
+
     variable: Variable
     property: Property
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A canonical function with its overload chosen: name, and ignore_case where the profile asks for it."""
+    """A canonical function, or "cast" to `type`, "has".
+
+    ignore_case: where the profile asks for it. indexable: False for a pattern too short for a trigram index, which would then be
+    read whole. A literal pattern is a Value with one of the transforms "like_...".
+    """
 
     name: str
     arguments: tuple[Bound, ...]
     type: PrimitiveType
     ignore_case: bool = False
+    indexable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,30 @@ class Comparison:
     left: Bound
     right: Bound
     null_as_blank: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """true or false, known before the database is asked."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """operand eq value, or operand ne value when negated, for a boolean operand: never null itself."""
+
+    operand: Bound
+    value: bool
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """case(condition:value,...): the value of the first condition that is true, else null."""
+
+    branches: tuple[tuple[Bound, Bound], ...]
+    type: PrimitiveType
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +183,47 @@ class NavigationIsNull:
 
 @dataclass(frozen=True, slots=True)
 class SearchMatch:
-    """One word or phrase of $search found in any searchable string property of variable, ignoring case."""
+    """One word or phrase of $search found in any searchable string property of variable, ignoring case; never null."""
 
     variable: Variable
     properties: tuple[Property, ...]
     value: Value
+    indexable: bool = True
 
 
 Bound: TypeAlias = (
-    Value | Null | PropertyValue | FunctionCall | Comparison | Logic | Not | Negation | Arithmetic | Membership
-    | Quantified | CountValue | NavigationIsNull | SearchMatch
+    Value | Null | PropertyValue | FunctionCall | Constant | Truth | Conditional | Comparison | Logic | Not | Negation
+    | Arithmetic | Membership | Quantified | CountValue | NavigationIsNull | SearchMatch
 )  # fmt: skip
+
+
+def type_of(bound: Bound) -> PrimitiveType:
+    """The primitive type of an expression's values."""
+    match bound:
+        case PropertyValue():
+            return bound.property.storage if bound.stored else bound.property.type
+        case Value() | Null() | FunctionCall() | Conditional() | Negation() | Arithmetic():
+            return bound.type
+        case CountValue():
+            return INT64
+        case _:
+            return BOOLEAN
+
+
+def nullable(bound: Bound) -> bool:
+    """Whether an expression may be null; a property reached over a navigation property always may."""
+    match bound:
+        case PropertyValue():
+            return bound.property.nullable or bound.variable.source is not None
+        case Null() | Conditional():
+            return True
+        case FunctionCall():
+            return bound.name == "cast" or any(nullable(argument) for argument in bound.arguments)
+        case Logic():
+            return any(nullable(operand) for operand in bound.operands)
+        case Not() | Negation():
+            return nullable(bound.operand)
+        case Arithmetic():
+            return nullable(bound.left) or nullable(bound.right)
+        case _:
+            return False

@@ -1,0 +1,230 @@
+"""Calls: canonical functions, cast, isof and arithmetic with their overloads chosen.
+
+In: operands that are bound, or literals still as written. Out: FunctionCall, Arithmetic, Negation. May refuse with TypeMismatch,
+InvalidLiteral (400) or Unsupported (501). Standard: URL Conventions, "Canonical Functions", "Arithmetic Operators".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal as OneOf
+from typing import TypeAlias
+
+from odata.edm.types import (
+    DATE,
+    DATE_TIME_OFFSET,
+    DECIMAL,
+    DOUBLE,
+    DURATION,
+    GUID,
+    INT32,
+    INT64,
+    PRIMITIVE_TYPES,
+    SINGLE,
+    STRING,
+    PrimitiveType,
+)
+from odata.errors import InvalidLiteral, TypeMismatch, UnknownFunction, Unsupported
+from odata.functions import FUNCTIONS, UNSUPPORTED, Function, fits, overload
+from odata.plan.bound import Arithmetic, Bound, Comparison, Constant, FunctionCall, Negation, Null, Value, type_of
+from odata.plan.compare import cast_to
+from odata.plan.literals import KINDS, literal_value, natural, shown
+from odata.plan.scope import Scope, nearest
+from odata.url.nodes import Call, Literal, TypeName
+
+ArithmeticOperator: TypeAlias = OneOf["add", "sub", "mul", "div", "divby", "mod"]
+
+PATTERNS = {"contains": "like_contains", "startswith": "like_startswith", "endswith": "like_endswith", "indexof": None}
+UTC_PARTS = frozenset({"year", "month", "day", "hour", "minute", "date", "time"})
+
+
+def call(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Bound:
+    """A canonical function with its overload.
+
+    Raises: UnknownFunction, TypeMismatch (400) naming what would fit; Unsupported (501) for functions that are not served.
+    """
+    if node.name in UNSUPPORTED:
+        raise Unsupported(f"The function {node.name} is not served: {UNSUPPORTED[node.name]}.", target=node.name)
+    if node.name not in FUNCTIONS:
+        raise UnknownFunction(f"No function '{node.name}' (offset {node.position}){nearest(node.name, FUNCTIONS)}.")
+    chosen = _overload(node, arguments, scope)
+    bound = tuple(map(_argument, arguments, chosen.parameters, [scope] * len(arguments)))
+    _check_zone(node, arguments, scope)
+    returns = chosen.returns or (type_of(bound[0]) if bound else STRING)
+    if any(isinstance(argument, Null) for argument in bound):
+        return Null(returns)
+    if node.name == "totaloffsetminutes" and isinstance(arguments[0], Literal):
+        return literal_value(arguments[0], INT32, "offset_minutes", DATE_TIME_OFFSET)
+    if node.name == "substring" and len(bound) == 3 and isinstance(bound[2], Value):
+        bound = (*bound[:2], replace(bound[2], transform="not_negative"))
+        literal_value(arguments[2], INT32, "not_negative")  # type: ignore[arg-type]
+    if node.name in PATTERNS:
+        return _search(node.name, bound, arguments[1], returns, scope)
+    return FunctionCall(node.name, bound, returns)
+
+
+def _search(
+    name: str, bound: tuple[Bound, ...], pattern: Bound | Literal, returns: PrimitiveType, scope: Scope
+) -> FunctionCall:
+    """contains, startswith, endswith, indexof: a literal pattern is for LIKE, which a trigram index serves from three letters on."""
+    if not isinstance(pattern, Literal) or not isinstance(bound[1], Value):
+        return FunctionCall(name, bound, returns, scope.lenient)
+    short = bool(scope.guards.ask("short_pattern", pattern))
+    return FunctionCall(name, (bound[0], replace(bound[1], transform=PATTERNS[name])), returns, scope.lenient, not short)
+
+
+def _overload(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Function:
+    types = tuple(_argument_type(argument, scope) for argument in arguments)
+    exact = overload(node.name, types)
+    if exact is not None:
+        return exact
+    for entry in FUNCTIONS[node.name]:
+        if len(entry.parameters) == len(arguments) and all(
+            _may_stand(argument, parameter, scope) for argument, parameter in zip(arguments, entry.parameters, strict=True)
+        ):
+            return entry
+    wanted = " or ".join(entry.signature.partition(" ")[0] for entry in FUNCTIONS[node.name])
+    read = ", ".join(type.name for type in types) or "no argument"
+    raise TypeMismatch(f"{node.name} (offset {node.position}) was given {read}; it takes {wanted}.")
+
+
+def _argument_type(argument: Bound | Literal, scope: Scope) -> PrimitiveType:
+    return type_of(natural(argument, scope) if isinstance(argument, Literal) else argument)
+
+
+def _may_stand(argument: Bound | Literal, parameter: PrimitiveType, scope: Scope) -> bool:
+    if isinstance(argument, Null):
+        return True
+    if isinstance(argument, Literal):
+        return argument.kind == "null" or argument.kind in KINDS[parameter.family] and parameter.family != "enum"
+    type = type_of(argument)
+    return fits(type, parameter) or scope.lenient and type is GUID and parameter is STRING
+
+
+def _argument(argument: Bound | Literal, parameter: PrimitiveType, scope: Scope) -> Bound:
+    if isinstance(argument, Literal):
+        if argument.kind == "null":
+            return Null(parameter)
+        return literal_value(argument, parameter) if parameter in (INT32, DURATION) else natural(argument, scope)
+    if isinstance(argument, Null):
+        return Null(parameter)
+    return cast_to(argument, STRING) if parameter is STRING and type_of(argument) is GUID else argument
+
+
+def _check_zone(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> None:
+    """Parts of a literal are those of its own offset; stored values are in UTC, so other literals must fail (Protocol)."""
+    if node.name not in UTC_PARTS or not isinstance(arguments[0], Literal) or arguments[0].kind != "datetimeoffset":
+        return
+    if not scope.guards.ask("in_utc", arguments[0]):
+        raise InvalidLiteral(
+            f"{node.name} (offset {node.position}) takes a literal in UTC, written with Z, not {shown(arguments[0])}."
+        )
+
+
+# --- cast, isof ------------------------------------------------------------------------------------------------------
+
+
+def cast(operand: Bound | Literal, type_name: TypeName, scope: Scope) -> Bound:
+    """cast(x, Edm.Type) for primitive types; null where the value does not fit. 501 for pairs that are not served."""
+    type = _primitive(type_name)
+    if isinstance(operand, Literal):
+        if operand.kind == "null":
+            return Null(type)
+        if operand.kind != "string":
+            operand = natural(operand, scope)
+        elif scope.guards.ask(f"converts:{type.name}", operand):
+            return literal_value(operand, type)
+        else:
+            return Null(type)
+    source = type_of(operand)
+    if source is type or isinstance(operand, Null):
+        return Null(type) if isinstance(operand, Null) else operand
+    if (source.family, type.family) not in _CASTS:
+        raise Unsupported(f"cast from {source.name} to {type.name} is not served (offset {type_name.position}).")
+    return FunctionCall("cast", (operand,), type)
+
+
+def isof(operand: Bound | Literal, type_name: TypeName, scope: Scope) -> Bound:
+    """isof(x, Edm.Type): whether x is not null and of the type."""
+    type = _primitive(type_name)
+    bound = natural(operand, scope) if isinstance(operand, Literal) else operand
+    if type_of(bound) is not type or isinstance(bound, Null):
+        return Constant(False)
+    return Constant(True) if isinstance(bound, Value) else Comparison("ne", bound, Null(type))
+
+
+def _primitive(type_name: TypeName) -> PrimitiveType:
+    name = type_name.name if "." in type_name.name else f"Edm.{type_name.name}"
+    if name not in PRIMITIVE_TYPES:
+        raise Unsupported(f"cast and isof serve primitive types, not {type_name.name} (offset {type_name.position}).")
+    return PRIMITIVE_TYPES[name]
+
+
+_CASTS = frozenset(
+    [(family, "string") for family in ("number", "boolean", "guid", "date", "datetimeoffset", "timeofday", "enum")]
+    + [("string", family) for family in ("number", "boolean", "guid")]
+    + [("number", "number"), ("date", "datetimeoffset"), ("datetimeoffset", "date"), ("datetimeoffset", "timeofday")]
+)
+
+
+# --- arithmetic ------------------------------------------------------------------------------------------------------
+
+
+def arithmetic(
+    operator: ArithmeticOperator, left: Bound | Literal, right: Bound | Literal, scope: Scope, position: int
+) -> Bound:
+    """left operator right, numbers, dates and durations; null with null."""
+    left, right = _operand(left, right, scope), _operand(right, left, scope)
+    types = type_of(left), type_of(right)
+    if isinstance(left, Null) or isinstance(right, Null):
+        return Null(types[0] if isinstance(right, Null) else types[1])
+    type = _result(operator, *types)
+    if type is None:
+        raise TypeMismatch(f"'{operator}' (offset {position}) does not take {types[0].name} and {types[1].name}.")
+    return Arithmetic(operator, left, right, type)
+
+
+def _operand(operand: Bound | Literal, other: Bound | Literal, scope: Scope) -> Bound:
+    """A literal by its own form; a quoted duration is one where dates and times are reckoned."""
+    if not isinstance(operand, Literal):
+        return operand
+    if operand.kind == "string" and not isinstance(other, Literal):
+        if type_of(other).family in ("date", "datetimeoffset", "duration"):
+            return literal_value(operand, DURATION)
+    return natural(operand, scope)
+
+
+def _result(operator: str, left: PrimitiveType, right: PrimitiveType) -> PrimitiveType | None:
+    if left.family == "number" and right.family == "number":
+        if DOUBLE in (left, right) or SINGLE in (left, right):
+            return DOUBLE
+        return INT64 if left.whole and right.whole and operator != "divby" else DECIMAL
+    return _TEMPORAL.get((operator, left.family, right.family))
+
+
+_TEMPORAL: dict[tuple[str, str, str], PrimitiveType] = {
+    ("add", "datetimeoffset", "duration"): DATE_TIME_OFFSET,
+    ("sub", "datetimeoffset", "duration"): DATE_TIME_OFFSET,
+    ("sub", "datetimeoffset", "datetimeoffset"): DURATION,
+    ("add", "date", "duration"): DATE,
+    ("sub", "date", "duration"): DATE,
+    ("sub", "date", "date"): DURATION,
+    ("add", "duration", "duration"): DURATION,
+    ("sub", "duration", "duration"): DURATION,
+    ("add", "duration", "datetimeoffset"): DATE_TIME_OFFSET,
+    ("mul", "duration", "number"): DURATION,
+    ("mul", "number", "duration"): DURATION,
+    ("div", "duration", "number"): DURATION,
+    ("divby", "duration", "number"): DURATION,
+}
+
+
+def negation(operand: Bound | Literal, scope: Scope, position: int) -> Bound:
+    """-x of a number or a duration."""
+    bound = natural(operand, scope) if isinstance(operand, Literal) else operand
+    type = type_of(bound)
+    if isinstance(bound, Null):
+        return bound
+    if type.family not in ("number", "duration"):
+        raise TypeMismatch(f"'-' (offset {position}) does not take {type.name}.")
+    return Negation(bound, INT64 if type.whole else type)

@@ -1,0 +1,211 @@
+"""Values: literals on their way to bind parameters, and what a plan may have concluded from one literal.
+
+A plan made for one URL serves every URL of the same shape. What it concluded from a literal beyond the literal's kind is written down
+as a Guard; another literal at the same place may use the plan if every guard gives the same result for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from odata.edm.types import DATE_TIME_OFFSET, GUID, MAX_DIGITS, PRIMITIVE_TYPES, number_kind
+from odata.errors import InvalidLiteral
+from odata.plan.bound import Value
+from odata.url.nodes import Literal
+
+Place = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """CLASSIFIERS[classifier](kind, text) of the literal at `place` must equal `result`."""
+
+    place: Place
+    classifier: str
+    result: Hashable
+
+    def holds(self, kind: str, text: str) -> bool:
+        """Whether another literal at the same place lets the plan stand."""
+        return classify(self.classifier, kind, text) == self.result
+
+
+@dataclass(slots=True)
+class Guards:
+    """Collects the guards of one plan, in order, without doubles."""
+
+    _entries: dict[Guard, None] = field(default_factory=dict)
+
+    def ask(self, classifier: str, literal: Literal) -> Hashable:
+        """The class of a literal; the answer becomes a guard."""
+        result = classify(classifier, literal.kind, literal.text)
+        self._entries[Guard(place_of(literal), classifier, result)] = None
+        return result
+
+    def entries(self) -> tuple[Guard, ...]:
+        return tuple(self._entries)
+
+
+def place_of(literal: Literal) -> Place:
+    return literal.span.part, literal.span.start, literal.span.end
+
+
+def classify(classifier: str, kind: str, text: str) -> Hashable:
+    """The class of a literal by an entry of CLASSIFIERS; "converts:Edm.Int32" asks whether it has that type's form."""
+    name, _, argument = classifier.partition(":")
+    if name == "converts":
+        return _converts(argument, kind, text)
+    return CLASSIFIERS[name](kind, text)
+
+
+def database_text(value: Value, kind: str | None = None, text: str | None = None) -> str:
+    """The text to bind for a value, or for another literal (kind, text) at its place.
+
+    Raises: InvalidLiteral (400) when the literal lies outside the type's value space.
+    """
+    kind = value.kind if kind is None else kind
+    converted = (value.read_as or value.type).convert(kind, value.text if text is None else text)
+    return TRANSFORMS[value.transform](converted) if value.transform else converted
+
+
+# --- classes ---------------------------------------------------------------------------------------------------------
+
+
+def _number_class(kind: str, text: str) -> Hashable:
+    """integer (fits Edm.Int64), fraction, large, -large, INF, -INF, NaN; None for no number at all."""
+    if kind == "integer" and len(text) < 19:
+        return "integer"
+    if kind == "string":
+        text = text.strip()
+        if number_kind(text) is None:
+            return None
+    if text in ("INF", "-INF", "NaN"):
+        return text
+    if kind not in ("integer", "decimal", "double", "string"):
+        return None
+    number = Decimal(text)
+    if number.adjusted() > 20 or not -(2**63) <= number < 2**63:
+        return "-large" if number < 0 else "large"
+    if number.adjusted() < -MAX_DIGITS:
+        return "fraction"
+    return "integer" if number == int(number) else "fraction"
+
+
+def _small_class(kind: str, text: str) -> Hashable:
+    """-1 or 0 for numbers of that value, else None."""
+    if _number_class(kind, text) != "integer":
+        return None
+    number = int(Decimal(text))
+    return number if number in (-1, 0) else None
+
+
+def _short_pattern(kind: str, text: str) -> Hashable:
+    """Whether no three letters or digits stand together: nothing a trigram index could look for."""
+    run = 0
+    for character in text:
+        run = run + 1 if character.isalnum() else 0
+        if run == 3:
+            return False
+    return True
+
+
+def _utc_midnight(kind: str, text: str) -> Hashable:
+    """Whether a point in time (or a date) is the start of a day in UTC."""
+    if "T" not in text.upper():
+        return True
+    clock = text.upper().partition("T")[2].replace(" ", "+")
+    digits, zone = (clock[:-1], "Z") if clock.endswith("Z") else (clock[:-6], clock[-6:])
+    return zone[1:] in ("", "00:00") and not any(character in "123456789" for character in digits)
+
+
+def _in_utc(kind: str, text: str) -> Hashable:
+    return kind != "datetimeoffset" or text[-1] in "Zz" or text[-5:] == "00:00"
+
+
+def _plain_year(kind: str, text: str) -> Hashable:
+    """Whether a whole year whose first and last moment this service can write."""
+    return kind == "integer" and len(text) <= 6 and 1 <= int(text) < 9999
+
+
+def _plain_day(kind: str, text: str) -> Hashable:
+    return kind == "date" and "0001-01-01" <= text < "9999-12-31" and len(text) == 10
+
+
+def _converts(type_name: str, kind: str, text: str) -> Hashable:
+    try:
+        PRIMITIVE_TYPES[type_name].convert(kind, text)
+    except InvalidLiteral:
+        return False
+    return True
+
+
+CLASSIFIERS: dict[str, Callable[[str, str], Hashable]] = {
+    "number": _number_class,
+    "small": _small_class,
+    "boolean": lambda kind, text: text.lower(),
+    "text": lambda kind, text: text,
+    "short_pattern": _short_pattern,
+    "utc_midnight": _utc_midnight,
+    "in_utc": _in_utc,
+    "plain_year": _plain_year,
+    "plain_day": _plain_day,
+    "is_guid": lambda kind, text: _converts(GUID.name, kind, text),
+    "is_point_in_time": lambda kind, text: _converts(DATE_TIME_OFFSET.name, kind, text),
+}
+
+
+# --- transforms ------------------------------------------------------------------------------------------------------
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _next_day(text: str) -> str:
+    return (date.fromisoformat(text) + timedelta(days=1)).isoformat()
+
+
+def _offset_minutes(text: str) -> str:
+    if text.endswith("Z"):
+        return "0"
+    minutes = int(text[-5:-3]) * 60 + int(text[-2:])
+    return str(-minutes if text[-6] == "-" else minutes)
+
+
+def _not_negative(text: str) -> str:
+    if text.startswith("-"):
+        raise InvalidLiteral(f"substring takes a length of 0 or more, not {text}.")
+    return text
+
+
+def widen_record_id(text: str) -> str:
+    """An 18-character Salesforce record id for a 15-character one; any other text as it is.
+
+    The three characters added say which letters are upper case, five to a character.
+    """
+    if len(text) != 15 or not (text.isascii() and text.isalnum()):
+        return text
+    suffix = ""
+    for start in (0, 5, 10):
+        bits = sum(1 << index for index, letter in enumerate(text[start : start + 5]) if letter.isupper())
+        suffix += "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[bits]
+    return text + suffix
+
+
+TRANSFORMS: dict[str, Callable[[str], str]] = {
+    "like_contains": lambda text: f"%{_escaped(text)}%",
+    "like_startswith": lambda text: f"{_escaped(text)}%",
+    "like_endswith": lambda text: f"%{_escaped(text)}",
+    "lower": str.lower,
+    "widen_record_id": widen_record_id,
+    "floor": lambda text: str(int(Decimal(text).to_integral_value(ROUND_FLOOR))),
+    "ceiling": lambda text: str(int(Decimal(text).to_integral_value(ROUND_CEILING))),
+    "year_start": lambda text: f"{int(text):04}-01-01T00:00:00Z",
+    "year_end": lambda text: f"{int(text) + 1:04}-01-01T00:00:00Z",
+    "day_start": lambda text: f"{text}T00:00:00Z",
+    "day_end": lambda text: f"{_next_day(text)}T00:00:00Z",
+    "not_negative": _not_negative,
+    "offset_minutes": _offset_minutes,
+}
