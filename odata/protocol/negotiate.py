@@ -268,9 +268,9 @@ def _text(wanted: tuple[MediaType, ...], version: Version, format_option: str | 
 def _not_acceptable(name: str, wanted: tuple[MediaType, ...], format_option: str | None, accept: str) -> NotAcceptable:
     asked = f"Accept '{_shown(accept)}'" if format_option is None else f"$format '{_shown(format_option)}'"
     hint = ATOM_HINT if name == "application/json" and any("atom" in entry.name for entry in wanted) else ""
-    message = (
-        f"This resource is written as {name}, which {asked} does not allow or asks for with unknown parameters.{hint}"
-    )
+    named = any(entry.quality > 0 and entry.matches(name) for entry in wanted)
+    reason = "asks for with parameters that this service does not know" if named else "does not allow"
+    message = f"This resource is written as {name}, which {asked} {reason}.{hint}"
     return NotAcceptable(message, target="Accept" if format_option is None else "$format")
 
 
