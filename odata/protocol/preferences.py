@@ -107,6 +107,8 @@ def _items(header: str) -> list[str]:
         match = _ITEM.match(header, offset)
         assert match is not None
         items.append(match.group(1).strip(" \t"))
+        if header[match.end() : match.end() + 1] not in ("", ","):
+            return []  # an unclosed quote: nothing in this header can be told apart
         offset = match.end() + 1
     return items
 

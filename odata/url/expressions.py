@@ -32,8 +32,8 @@ from odata.url.nodes import (
 )
 from odata.url.tokens import END, Tokens
 
-_OR, _AND, _EQUALITY, _RELATION, _SUM, _PRODUCT, _UNARY, _MEMBERSHIP = range(1, 9)
-_PRECEDENCE = {
+_OR, _AND, _EQUALITY, _RELATION, _SUM, _PRODUCT, UNARY_PRECEDENCE, _MEMBERSHIP = range(1, 9)
+PRECEDENCE = {
     "or": _OR, "and": _AND, "eq": _EQUALITY, "ne": _EQUALITY, "gt": _RELATION, "ge": _RELATION, "lt": _RELATION,
     "le": _RELATION, "add": _SUM, "sub": _SUM, "mul": _PRODUCT, "div": _PRODUCT, "divby": _PRODUCT, "mod": _PRODUCT,
     "has": _MEMBERSHIP, "in": _MEMBERSHIP,
@@ -68,10 +68,10 @@ bool_common_expr = common_expr
 
 def _operators(tokens: Tokens, lowest: int) -> Expression:
     """Operands joined by operators that bind at least as tightly as `lowest` (precedence climbing)."""
-    left = _unary(tokens, lowest)
+    left = _unary(tokens)
     while tokens.kind == "name":
         operator = tokens.lexeme.lower()
-        precedence = _PRECEDENCE.get(operator, 0)
+        precedence = PRECEDENCE.get(operator, 0)
         if precedence == 0 or precedence < lowest or not tokens.spaced:
             break
         if precedence <= _AND:
@@ -122,7 +122,7 @@ def leaf(tokens: Tokens) -> None:
     tokens.height = 1
 
 
-def _unary(tokens: Tokens, lowest: int) -> Expression:
+def _unary(tokens: Tokens) -> Expression:
     position = tokens.start
     if tokens.kind == "-":
         tokens.advance()
@@ -177,7 +177,7 @@ def _paren_expr(tokens: Tokens) -> Expression:
 def _list_or_expr(tokens: Tokens) -> Expression:
     """What stands right of `in`: a list of literals, or any expression that is a collection."""
     if tokens.kind != "(":
-        return _operators(tokens, _UNARY)
+        return _operators(tokens, UNARY_PRECEDENCE)
     with_depth(tokens)
     position = tokens.start
     tokens.advance()

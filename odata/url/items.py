@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from odata.url.expressions import common_expr
-from odata.url.nodes import Argument, ComputeItem, ExpandItem, Options, OrderByItem, Path, SelectItem, Step
+from odata.url.nodes import Argument, ComputeItem, ExpandItem, Options, OrderByItem, Path, SelectItem, Span, Step
 from odata.url.tokens import END, Tokens
 
 _Item = TypeVar("_Item")
@@ -173,16 +173,18 @@ def _expand_end(tokens: Tokens, steps: tuple[Step, ...], suffix: str | None, pos
             tokens.fail("$ref or $count")
         tokens.advance()
     allowed, owner = _EXPAND_SUFFIXES[suffix]
-    options = None
+    options = place = None
     if tokens.kind == "(" and not tokens.spaced:
         if steps[-1].name == "*":
             if suffix is not None:
                 tokens.fail("',' or the end after */$ref")
             allowed, owner = "LEVELS_ONLY", "*"
+        opened = tokens.end
         options = _options(tokens, allowed, owner)
+        place = Span(tokens.part, opened, tokens.text.rindex(")", opened, tokens.start))
     if suffix == "$ref":
-        return ExpandItem(steps, "$ref", options, position)
-    return ExpandItem(steps, "$count" if suffix else None, options, position)
+        return ExpandItem(steps, "$ref", options, position, place)
+    return ExpandItem(steps, "$count" if suffix else None, options, position, place)
 
 
 _EXPAND_SUFFIXES = {

@@ -241,13 +241,14 @@ class SelectItem:
 @dataclass(frozen=True, slots=True)
 class ExpandItem:
     """One item of $expand. path ends in a navigation property or "*"; suffix "$ref", "$count" or None ("$value" for
-    streams).
+    streams). options_place: where the nested options stand, without their parentheses.
     """
 
     path: tuple[Step, ...]
     suffix: OneOf["$ref", "$count", "$value"] | None
     options: Options | None
     position: int
+    options_place: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

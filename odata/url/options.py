@@ -40,6 +40,9 @@ def query_options(
     found = _Found()
     for part, (name, value) in enumerate(pairs, first_part):
         canonical = canonical_name(name)
+        if canonical == "$levels":
+            _refuse_levels(name)
+            canonical = None
         if canonical is None and not name.startswith("@"):
             found.custom.append((name, value or ""))
             continue
@@ -59,6 +62,14 @@ def query_options(
         if tokens.spaced and not budget.rules.lenient:
             tokens.refuse_blank("the end")
     return found.options()
+
+
+def _refuse_levels(name: str) -> None:
+    """At the top only the bare name may stand, as a custom option."""
+    if name.startswith("$"):
+        raise InvalidOption(
+            "$levels applies to an item of $expand only, as in $expand=Parent($levels=2).", target="$levels"
+        )
 
 
 def canonical_name(name: str) -> str | None:
@@ -285,4 +296,3 @@ REF_OPTIONS = COUNT_OPTIONS | {"$orderby", "$skip", "$top", "$count"}
 EXPAND_OPTIONS = REF_OPTIONS | {"$select", "$expand", "$compute", "$levels", "$apply", "@"}
 SELECT_OPTIONS = REF_OPTIONS | {"$select", "$compute", "@"}
 LEVELS_ONLY = frozenset({"$levels"})
-TOP_LEVEL_OPTIONS = frozenset(_READERS) - {"$levels"}

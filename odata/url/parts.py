@@ -32,7 +32,9 @@ class Parts:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All parts in the order of their index: segment i is part i, the value of option j is part len(segments) + j."""
+        """All parts in the order of their index: segment i is part i, the value of option j is part len(segments) +
+        j.
+        """
         return self.segments + tuple(value or "" for _, value in self.options)
 
 
