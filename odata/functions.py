@@ -1,7 +1,8 @@
 """Canonical functions: one entry = name, parameter types, return type, SQL, one-line doc.
 
-`plan` reads the signatures only; `sql` calls `sql`. A parameter type stands for its family; a whole-number parameter takes whole
-numbers only, Edm.Decimal no floating point. Overloads are tried in order. Standard: URL Conventions, "Canonical Functions".
+`plan` reads the signatures only; `sql` calls `sql`. A parameter type stands for its family; a whole-number parameter
+takes whole numbers only, Edm.Decimal no floating point. Overloads are tried in order. Standard: URL Conventions,
+"Canonical Functions".
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ Sql: TypeAlias = ColumnElement[Any]
 CASE_COLLATION = "default"
 """Collation of LIKE, ILIKE and of folding case: "C" folds ASCII only (docs/decisions/case-folding.md)."""
 BINARY_COLLATION = "C"
-_WHITE_SPACE_CHARACTERS = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+_WHITE_SPACE_CHARACTERS = (
+    "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+)
 _UTC: Sql = literal_column("'UTC'")
 
 
@@ -111,7 +114,7 @@ def fits(type: PrimitiveType, parameter: PrimitiveType) -> bool:
         return False
     if type.family != "number" or parameter is DOUBLE:
         return True
-    return type.whole or parameter is DECIMAL and type is DECIMAL
+    return type.whole or (parameter is DECIMAL and type is DECIMAL)
 
 
 def overload(name: str, types: tuple[PrimitiveType, ...]) -> Function | None:
@@ -250,7 +253,7 @@ def ceiling_double(operand: Sql) -> Sql:
     return func.ceiling(operand, type_=Double())
 
 
-# --- dates and times: points in time are in UTC -------------------------------------------------------------------------
+# --- dates and times: points in time are in UTC -----------------------------------------------------------------------
 
 
 def _utc(moment: Sql) -> Sql:
@@ -336,7 +339,7 @@ def maxdatetime() -> Sql:
     return cast(literal_column("'9999-12-31T23:59:59.999999Z'"), DateTime(timezone=True))
 
 
-# --- operators with a type: cast, has, arithmetic ------------------------------------------------------------------------
+# --- for operators ----------------------------------------------------------------------------------------------------
 
 DAY = cast(literal_column("'1 day'"), Interval)
 

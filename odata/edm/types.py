@@ -1,7 +1,8 @@
-"""Primitive types of CSDL: one entry a type: name, family, whole-number range, and how a literal becomes the database's text.
+"""Primitive types of CSDL: one entry a type: name, family, whole-number range, and how a literal becomes the
+database's text.
 
-In: the lexical kind and the text of a URL literal. Out: text that PostgreSQL reads as that type, checked against the type's value
-space first. Knows no URL grammar and no SQL. Standard: CSDL, "Primitive Types"; ABNF section 7.
+In: the lexical kind and the text of a URL literal. Out: text that PostgreSQL reads as that type, checked against the
+type's value space first. Knows no URL grammar and no SQL. Standard: CSDL, "Primitive Types"; ABNF section 7.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def _short(text: str) -> str:
 def _string(type: PrimitiveType, kind: str, text: str) -> str:
     if kind != "string":
         raise _refuse(type, text, "a text stands in single quotes")
-    if "\0" in text or not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+    if "\0" in text or (not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)):
         raise _refuse(type, text.replace("\0", "?"), "NUL and lone surrogates cannot be stored")
     return text
 
@@ -172,7 +173,7 @@ def _floating(type: PrimitiveType, text: str) -> str:
     if text in _SPECIAL:
         return _SPECIAL[text]
     number = float(text) if len(text) <= MAX_DIGITS else math.inf
-    if math.isinf(number) or type.name == "Edm.Single" and not _fits_single(number):
+    if math.isinf(number) or (type.name == "Edm.Single" and not _fits_single(number)):
         raise _refuse(type, text, "it lies outside the type's range")
     return repr(number) if number else "0"
 
@@ -222,7 +223,7 @@ def _time(type: PrimitiveType, text: str) -> str:
 
 
 def _date_time_offset(type: PrimitiveType, kind: str, text: str) -> str:
-    if kind == "date" or kind == "string" and _DATE.fullmatch(text):
+    if kind == "date" or (kind == "string" and _DATE.fullmatch(text)):
         return f"{_calendar_day(type, text)}T00:00:00Z"
     if kind not in ("datetimeoffset", "string"):
         raise _refuse(type, text, "2026-01-31T00:00:00Z is its form")

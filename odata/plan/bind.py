@@ -1,7 +1,8 @@
 """bind: expressions with names as written become bound expressions, typed and fit for SQL.
 
-In: nodes of `url` and a Scope. Out: nodes of `bound.py`; what was concluded from literals stands in `scope.guards`. Knows no SQL.
-May refuse with UnknownProperty, UnknownFunction, TypeMismatch, InvalidLiteral, LimitExceeded (400) or Unsupported (501).
+In: nodes of `url` and a Scope. Out: nodes of `bound.py`; what was concluded from literals stands in `scope.guards`.
+Knows no SQL. May refuse with UnknownProperty, UnknownFunction, TypeMismatch, InvalidLiteral, LimitExceeded (400) or
+Unsupported (501).
 Standard: URL Conventions, "System Query Option $filter".
 """
 
@@ -11,9 +12,9 @@ from dataclasses import replace
 from typing import assert_never
 from typing import cast as typed
 
-from odata.edm.model import EntitySet, NavigationProperty, Property
+from odata.edm.model import NavigationProperty
 from odata.edm.types import BOOLEAN, NULL
-from odata.errors import BadRequest, InvalidOption, LimitExceeded, TypeMismatch, UnknownProperty, Unsupported
+from odata.errors import BadRequest, InvalidOption, LimitExceeded, TypeMismatch, Unsupported
 from odata.plan import calls
 from odata.plan.bound import (
     Bound,
@@ -25,7 +26,6 @@ from odata.plan.bound import (
     NavigationIsNull,
     Not,
     Null,
-    PropertyValue,
     Quantified,
     Variable,
     nullable,
@@ -33,6 +33,7 @@ from odata.plan.bound import (
 )
 from odata.plan.compare import Operator, compare, disjunction
 from odata.plan.literals import check_kind, described, key_value, literal_value, natural
+from odata.plan.members import follow, property_value, start, unknown_property
 from odata.plan.scope import Scope, nearest, root_scope
 from odata.plan.search import bind_search
 from odata.plan.values import TRANSFORMS, Guard
@@ -49,7 +50,6 @@ from odata.url.nodes import (
     Logical,
     ParameterAlias,
     Path,
-    Step,
     TypeName,
     Unary,
 )
@@ -83,7 +83,9 @@ def _predicate(expression: Expression, scope: Scope, calls_open: int) -> Bound:
     if isinstance(bound, Null):
         return Null(BOOLEAN)
     if type_of(bound) is not BOOLEAN:
-        raise TypeMismatch(f"{described(bound)} is {type_of(bound).name}; a condition is Edm.Boolean.", target="$filter")
+        raise TypeMismatch(
+            f"{described(bound)} is {type_of(bound).name}; a condition is Edm.Boolean.", target="$filter"
+        )
     return bound
 
 
@@ -110,7 +112,9 @@ def _bind(expression: Expression, scope: Scope, calls_open: int) -> Bound:
         case Unary():
             return _unary(expression, scope, calls_open)
         case ListExpression() | JsonValue() | TypeName():
-            raise BadRequest(f"A list, JSON or a type name cannot stand here (offset {expression.position}).", target="$filter")
+            raise BadRequest(
+                f"A list, JSON or a type name cannot stand here (offset {expression.position}).", target="$filter"
+            )
         case _:
             assert_never(expression)
 
@@ -128,7 +132,9 @@ def _alias(alias: ParameterAlias, scope: Scope, calls_open: int) -> Bound:
     if expression is None:
         return Null(NULL)
     if scope.alias_depth == ALIAS_DEPTH:
-        raise LimitExceeded(f"Parameter aliases nest deeper than {ALIAS_DEPTH} levels at {alias.name}.", target=alias.name)
+        raise LimitExceeded(
+            f"Parameter aliases nest deeper than {ALIAS_DEPTH} levels at {alias.name}.", target=alias.name
+        )
     return _bind(expression, replace(scope, alias_depth=scope.alias_depth + 1), calls_open)
 
 
@@ -165,16 +171,16 @@ def _binary(node: Binary, scope: Scope, calls_open: int) -> Bound:
 
 def _in(node: Binary, scope: Scope, calls_open: int) -> Bound:
     """left in (...) is an `or` of equalities."""
-    items = scope.resolve(node.right)
-    if isinstance(items, JsonValue) and items.items is not None:
-        members = items.items
-    elif isinstance(items, ListExpression):
-        members = items.items
-    else:
-        raise TypeMismatch(f"'in' (offset {node.position}) takes a list such as (1,2,3); there are no collection-valued properties.")
+    right = scope.resolve(node.right)
+    members = right.items if isinstance(right, JsonValue | ListExpression) else None
+    if members is None:
+        raise TypeMismatch(
+            f"'in' (offset {node.position}) takes a list such as (1,2,3); there are no collection-valued properties."
+        )
     if len(members) > scope.limits.in_items:
+        limit = scope.limits.in_items
         raise LimitExceeded(
-            f"'in' (offset {node.position}) has {len(members)} items; the limit is {scope.limits.in_items}.", target="$filter"
+            f"'in' (offset {node.position}) has {len(members)} items; the limit is {limit}.", target="$filter"
         )
     left = _operand(node.left, scope, calls_open)
     return disjunction(compare("eq", left, _operand(item, scope, calls_open), scope) for item in members)
@@ -201,13 +207,15 @@ def _has(left: Bound | Literal, right: Bound | Literal, node: Binary, scope: Sco
 def _call(node: Call, scope: Scope, calls_open: int) -> Bound:
     if calls_open > scope.limits.function_depth:
         raise LimitExceeded(
-            f"Functions nest deeper than the limit of {scope.limits.function_depth} at {node.name} (offset {node.position}).",
+            f"Functions nest deeper than the limit of {scope.limits.function_depth} (offset {node.position}).",
             target="$filter",
         )
     if node.name in ("cast", "isof"):
         type_name = node.arguments[-1]
         if len(node.arguments) != 2 or not isinstance(type_name, TypeName):
-            raise Unsupported(f"{node.name} of the entity itself is not served (offset {node.position}).", target=node.name)
+            raise Unsupported(
+                f"{node.name} of the entity itself is not served (offset {node.position}).", target=node.name
+            )
         operand = _operand(node.arguments[0], scope, calls_open)
         return (calls.cast if node.name == "cast" else calls.isof)(operand, type_name, scope)
     return calls.call(node, tuple(_operand(argument, scope, calls_open) for argument in node.arguments), scope)
@@ -215,14 +223,17 @@ def _call(node: Call, scope: Scope, calls_open: int) -> Bound:
 
 def _case(node: Case, scope: Scope, calls_open: int) -> Bound:
     branches = [
-        (_predicate(condition, scope, calls_open), _bind(value, scope, calls_open)) for condition, value in node.branches
+        (_predicate(condition, scope, calls_open), _bind(value, scope, calls_open))
+        for condition, value in node.branches
     ]
     types = {type_of(value) for _, value in branches if not isinstance(value, Null)}
     if len({type.family for type in types}) > 1:
         names = ", ".join(sorted(type.name for type in types))
         raise TypeMismatch(f"The values of case (offset {node.position}) have types that do not fit: {names}.")
     type = max(types, key=lambda type: _RANKS.get(type.name, 0)) if types else NULL
-    return Conditional(tuple((condition, Null(type) if isinstance(value, Null) else value) for condition, value in branches), type)
+    return Conditional(
+        tuple((condition, Null(type) if isinstance(value, Null) else value) for condition, value in branches), type
+    )
 
 
 _RANKS = {"Edm.Int64": 1, "Edm.Decimal": 2, "Edm.Single": 3, "Edm.Double": 4}
@@ -238,77 +249,14 @@ def _path(path: Path, scope: Scope) -> Bound:
         if isinstance(path.tail, Lambda):
             return _quantified(path.tail, source, navigation, scope)
         return _count(path.tail, source, navigation, scope)
-    variable, steps = _start(path, scope)
+    variable, steps = start(path, scope)
     if not steps:
-        raise TypeMismatch(f"An entity cannot stand for a value (offset {path.steps[0].position}); name one of its properties.")
-    for step in steps[:-1]:
-        variable = _follow(variable, step, scope)
-    return _property(variable, steps[-1], scope)
-
-
-def _start(path: Path, scope: Scope) -> tuple[Variable, tuple[Step, ...]]:
-    """The variable a path begins at, and the steps that remain. Type casts to the own type say nothing and are dropped."""
-    first = path.steps[0]
-    for step in path.steps:
-        _check_step(step)
-    variable, steps = scope.implicit, path.steps
-    if first.name == "$it":
-        variable, steps = scope.root, path.steps[1:]
-    elif first.name in scope.variables:
-        variable, steps = scope.variables[first.name], path.steps[1:]
-    return variable, tuple(step for step in steps if "." not in step.name or not _own_type(variable, step, scope))
-
-
-def _check_step(step: Step) -> None:
-    if step.name in ("$root", "$this"):
-        raise Unsupported(f"'{step.name}' in expressions is not served (offset {step.position}).", target="$filter")
-    if step.name.startswith("@"):
-        raise Unsupported(f"The annotation {step.name} cannot be filtered by (offset {step.position}).", target="$filter")
-    if step.arguments is not None:
-        raise Unsupported(f"{step.name}(...) inside an expression is not served (offset {step.position}).", target="$filter")
-
-
-def _own_type(variable: Variable, step: Step, scope: Scope) -> bool:
-    if any(step.name == entry.type_name for entry in scope.model.sets.values()):
-        return True
-    raise Unsupported(f"The qualified name {step.name} is not served here (offset {step.position}).", target="$filter")
-
-
-def _follow(variable: Variable, step: Step, scope: Scope) -> Variable:
-    navigation = variable.set.navigation.get(step.name)
-    if navigation is None:
-        if step.name in variable.set.properties:
-            raise BadRequest(f"'{step.name}' (offset {step.position}) is a primitive property; nothing follows it in a path.")
-        raise _unknown(variable.set, step)
-    if navigation.collection:
-        raise BadRequest(
-            f"'{step.name}' (offset {step.position}) is a collection; use {step.name}/any(x:...), {step.name}/all(x:...) "
-            f"or {step.name}/$count."
+        raise TypeMismatch(
+            f"An entity cannot stand for a value (offset {path.steps[0].position}); name one of its properties."
         )
-    return variable.follow(navigation)
-
-
-def _property(variable: Variable, step: Step, scope: Scope) -> PropertyValue:
-    property = variable.set.properties.get(step.name)
-    if property is None:
-        if step.name in variable.set.navigation:
-            _follow(variable, step, scope)
-            raise TypeMismatch(f"'{step.name}' (offset {step.position}) is an entity; name one of its properties, or compare with null.")
-        raise _unknown(variable.set, step)
-    _check_filterable(property, step, scope)
-    return PropertyValue(variable, property)
-
-
-def _check_filterable(property: Property, step: Step, scope: Scope) -> None:
-    if scope.filtering and not property.exposed.filterable:
-        raise InvalidOption(f"'{property.name}' (offset {step.position}) cannot be filtered by.", target="$filter")
-
-
-def _unknown(entity_set: EntitySet, step: Step) -> UnknownProperty:
-    known = [*entity_set.properties, *entity_set.navigation]
-    return UnknownProperty(
-        f"No property '{step.name}' on {entity_set.exposed.type_name} (offset {step.position}){nearest(step.name, known)}."
-    )
+    for step in steps[:-1]:
+        variable = follow(variable, step, scope)
+    return property_value(variable, steps[-1], scope)
 
 
 def _navigation_is_null(node: Binary, scope: Scope) -> Bound | None:
@@ -319,9 +267,9 @@ def _navigation_is_null(node: Binary, scope: Scope) -> Bound | None:
         return None
     if other is not None and not (isinstance(other, Literal) and other.kind == "null"):
         return None
-    variable, steps = _start(path, scope)
+    variable, steps = start(path, scope)
     for step in steps[:-1]:
-        variable = _follow(variable, step, scope)
+        variable = follow(variable, step, scope)
     navigation = variable.set.navigation.get(steps[-1].name) if steps else None
     if navigation is None or navigation.collection:
         return None
@@ -334,16 +282,18 @@ def _navigation_is_null(node: Binary, scope: Scope) -> Bound | None:
 
 
 def _collection(path: Path, scope: Scope) -> tuple[Variable, NavigationProperty]:
-    variable, steps = _start(path, scope)
+    variable, steps = start(path, scope)
     if not steps:
-        raise BadRequest(f"A single entity has no any, all or $count (offset {path.steps[0].position}).", target="$filter")
+        raise BadRequest(
+            f"A single entity has no any, all or $count (offset {path.steps[0].position}).", target="$filter"
+        )
     for step in steps[:-1]:
-        variable = _follow(variable, step, scope)
+        variable = follow(variable, step, scope)
     last = steps[-1]
     navigation = variable.set.navigation.get(last.name)
     if navigation is None:
         if last.name not in variable.set.properties:
-            raise _unknown(variable.set, last)
+            raise unknown_property(variable.set, last)
         raise BadRequest(f"'{last.name}' (offset {last.position}) is no collection and has no any, all or $count.")
     if not navigation.collection:
         raise BadRequest(f"'{last.name}' (offset {last.position}) leads to one entity; name one of its properties.")
@@ -353,7 +303,8 @@ def _collection(path: Path, scope: Scope) -> tuple[Variable, NavigationProperty]
 def _quantified(tail: Lambda, source: Variable, navigation: NavigationProperty, scope: Scope) -> Bound:
     if scope.lambda_depth == scope.limits.lambda_depth:
         raise LimitExceeded(
-            f"any and all nest deeper than the limit of {scope.limits.lambda_depth} (offset {tail.position}).", target="$filter"
+            f"any and all nest deeper than the limit of {scope.limits.lambda_depth} (offset {tail.position}).",
+            target="$filter",
         )
     variable = Variable(scope.fresh(), navigation.target)
     if tail.predicate is None or tail.variable is None:
@@ -369,7 +320,9 @@ def _count(tail: CountOf, source: Variable, navigation: NavigationProperty, scop
         return CountValue(source, navigation, variable)
     wrong = [name for name in options.order if name.lstrip("$") not in ("filter", "search")]
     if wrong or options.unsupported:
-        raise InvalidOption(f"{(wrong or options.unsupported)[0]} does not apply to $count in an expression.", target="$count")
+        raise InvalidOption(
+            f"{(wrong or options.unsupported)[0]} does not apply to $count in an expression.", target="$count"
+        )
     inner = replace(scope.nested(variable, options.aliases), lambda_depth=scope.lambda_depth + 1)
     parts: list[Bound] = []
     if options.filter is not None:

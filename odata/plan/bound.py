@@ -1,7 +1,8 @@
-"""Bound expressions: names resolved, types known, profile decisions taken. Made by `bind.py`, read by `sql/expressions.py`.
+"""Bound expressions: names resolved, types known, profile decisions taken. Made by `bind.py`, read by
+`sql/expressions.py`.
 
-Nodes compare and hash; Variable and model objects by identity. What the caller's profile changes (case, blanks) stands in the
-nodes, so the SQL stage knows no profile.
+Nodes compare and hash; Variable and model objects by identity. What the caller's profile changes (case, blanks)
+stands in the nodes, so the SQL stage knows no profile.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ class Variable:
     """A range variable: one entity of a set.
 
     number tells variables apart. source and navigation are set when it is reached from another variable over a
-    single-valued navigation property (the SQL stage joins it once); Variables with equal source and navigation are equal.
+    single-valued navigation property (the SQL stage joins it once); Variables with equal source and navigation are
+    equal.
     """
 
     number: int
@@ -36,7 +38,8 @@ class Variable:
 class Value:
     """A literal converted to the type it meets.
 
-    type: what the bind parameter is in SQL. text: as written in the URL (for strings: the value). kind: the lexical kind.
+    type: what the bind parameter is in SQL. text: as written in the URL (for strings: the value). kind: the lexical
+    kind.
     place: (part, start, end) in the URL's parts, or None for a value that no later URL of the same shape may change.
     transform: name of a further step on the converted text, an entry of `values.TRANSFORMS`.
     read_as: the type whose `convert` reads the text where it is not `type` (2020 in year(x) eq 2020 becomes a date).
@@ -69,8 +72,8 @@ class PropertyValue:
 class FunctionCall:
     """A canonical function, or "cast" to `type`, "has".
 
-    ignore_case: where the profile asks for it. indexable: False for a pattern too short for a trigram index, which would then be
-    read whole. A literal pattern is a Value with one of the transforms "like_...".
+    ignore_case: where the profile asks for it. indexable: False for a pattern too short for a trigram index, which
+    would then be read whole. A literal pattern is a Value with one of the transforms "like_...".
     """
 
     name: str

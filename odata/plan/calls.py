@@ -1,7 +1,8 @@
 """Calls: canonical functions, cast, isof and arithmetic with their overloads chosen.
 
-In: operands that are bound, or literals still as written. Out: FunctionCall, Arithmetic, Negation. May refuse with TypeMismatch,
-InvalidLiteral (400) or Unsupported (501). Standard: URL Conventions, "Canonical Functions", "Arithmetic Operators".
+In: operands that are bound, or literals still as written. Out: FunctionCall, Arithmetic, Negation. May refuse with
+TypeMismatch, InvalidLiteral (400) or Unsupported (501). Standard: URL Conventions, "Canonical Functions", "Arithmetic
+Operators".
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ UTC_PARTS = frozenset({"year", "month", "day", "hour", "minute", "date", "time"}
 def call(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Bound:
     """A canonical function with its overload.
 
-    Raises: UnknownFunction, TypeMismatch (400) naming what would fit; Unsupported (501) for functions that are not served.
+    Raises: UnknownFunction, TypeMismatch (400) naming what would fit; Unsupported (501) for what is not served.
     """
     if node.name in UNSUPPORTED:
         raise Unsupported(f"The function {node.name} is not served: {UNSUPPORTED[node.name]}.", target=node.name)
@@ -66,11 +67,13 @@ def call(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Bo
 def _search(
     name: str, bound: tuple[Bound, ...], pattern: Bound | Literal, returns: PrimitiveType, scope: Scope
 ) -> FunctionCall:
-    """contains, startswith, endswith, indexof: a literal pattern is for LIKE, which a trigram index serves from three letters on."""
+    """contains and its kin: a literal pattern is for LIKE, which a trigram index serves from three letters on."""
     if not isinstance(pattern, Literal) or not isinstance(bound[1], Value):
         return FunctionCall(name, bound, returns, scope.lenient)
     short = bool(scope.guards.ask("short_pattern", pattern))
-    return FunctionCall(name, (bound[0], replace(bound[1], transform=PATTERNS[name])), returns, scope.lenient, not short)
+    return FunctionCall(
+        name, (bound[0], replace(bound[1], transform=PATTERNS[name])), returns, scope.lenient, not short
+    )
 
 
 def _overload(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Function:
@@ -80,7 +83,8 @@ def _overload(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) 
         return exact
     for entry in FUNCTIONS[node.name]:
         if len(entry.parameters) == len(arguments) and all(
-            _may_stand(argument, parameter, scope) for argument, parameter in zip(arguments, entry.parameters, strict=True)
+            _may_stand(argument, parameter, scope)
+            for argument, parameter in zip(arguments, entry.parameters, strict=True)
         ):
             return entry
     wanted = " or ".join(entry.signature.partition(" ")[0] for entry in FUNCTIONS[node.name])
@@ -96,9 +100,9 @@ def _may_stand(argument: Bound | Literal, parameter: PrimitiveType, scope: Scope
     if isinstance(argument, Null):
         return True
     if isinstance(argument, Literal):
-        return argument.kind == "null" or argument.kind in KINDS[parameter.family] and parameter.family != "enum"
+        return argument.kind == "null" or (argument.kind in KINDS[parameter.family] and parameter.family != "enum")
     type = type_of(argument)
-    return fits(type, parameter) or scope.lenient and type is GUID and parameter is STRING
+    return fits(type, parameter) or (scope.lenient and type is GUID and parameter is STRING)
 
 
 def _argument(argument: Bound | Literal, parameter: PrimitiveType, scope: Scope) -> Bound:
@@ -112,7 +116,7 @@ def _argument(argument: Bound | Literal, parameter: PrimitiveType, scope: Scope)
 
 
 def _check_zone(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> None:
-    """Parts of a literal are those of its own offset; stored values are in UTC, so other literals must fail (Protocol)."""
+    """Parts of a literal are those of its own offset; stored values are in UTC, so other literals must fail."""
     if node.name not in UTC_PARTS or not isinstance(arguments[0], Literal) or arguments[0].kind != "datetimeoffset":
         return
     if not scope.guards.ask("in_utc", arguments[0]):
@@ -188,9 +192,9 @@ def _operand(operand: Bound | Literal, other: Bound | Literal, scope: Scope) -> 
     """A literal by its own form; a quoted duration is one where dates and times are reckoned."""
     if not isinstance(operand, Literal):
         return operand
-    if operand.kind == "string" and not isinstance(other, Literal):
-        if type_of(other).family in ("date", "datetimeoffset", "duration"):
-            return literal_value(operand, DURATION)
+    reckoned = not isinstance(other, Literal) and type_of(other).family in ("date", "datetimeoffset", "duration")
+    if operand.kind == "string" and reckoned:
+        return literal_value(operand, DURATION)
     return natural(operand, scope)
 
 

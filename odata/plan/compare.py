@@ -1,7 +1,8 @@
 """Comparisons: eq ne gt ge lt le of bound operands and literals, rewritten so that an index can serve them.
 
-In: an operator and its operands. Out: Comparison, Truth, Membership or Constant. The null rules of URL Conventions hold: eq and ne
-never give null, gt ge lt le with null give false. May refuse with TypeMismatch or InvalidLiteral (400).
+In: an operator and its operands. Out: Comparison, Truth, Membership or Constant. The null rules of URL Conventions
+hold: eq and ne never give null, gt ge lt le with null give false. May refuse with TypeMismatch or InvalidLiteral
+(400).
 """
 
 from __future__ import annotations
@@ -12,9 +13,33 @@ from typing import Literal as OneOf
 from typing import TypeAlias
 
 from odata.edm.model import EnumType
-from odata.edm.types import BOOLEAN, DATE, DATE_TIME_OFFSET, DECIMAL, DOUBLE, INT32, INT64, SINGLE, STRING, PrimitiveType
+from odata.edm.types import (
+    BOOLEAN,
+    DATE,
+    DATE_TIME_OFFSET,
+    DECIMAL,
+    DOUBLE,
+    INT32,
+    INT64,
+    SINGLE,
+    STRING,
+    PrimitiveType,
+)
 from odata.errors import TypeMismatch, Unsupported
-from odata.plan.bound import Bound, Comparison, Constant, FunctionCall, Logic, Membership, Not, Null, PropertyValue, Truth, Value, type_of
+from odata.plan.bound import (
+    Bound,
+    Comparison,
+    Constant,
+    FunctionCall,
+    Logic,
+    Membership,
+    Not,
+    Null,
+    PropertyValue,
+    Truth,
+    Value,
+    type_of,
+)
 from odata.plan.literals import check_kind, described, literal_value, mismatch, natural
 from odata.plan.scope import Scope
 from odata.url.nodes import Literal
@@ -112,9 +137,9 @@ def _string(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> 
 
 def _date_as_text(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bound:
     """A Date published as String: compared as a date where the text is one, which orders the same."""
-    if literal.kind == "date" and scope.lenient or literal.kind == "string" and scope.guards.ask("converts:Edm.Date", literal):
-        if scope.guards.ask("utc_midnight", literal):
-            return Comparison(operator, _stored(left), literal_value(literal, DATE))
+    is_date = literal.kind == "date" if literal.kind != "string" else scope.guards.ask("converts:Edm.Date", literal)
+    if is_date and (scope.lenient or literal.kind == "string") and scope.guards.ask("utc_midnight", literal):
+        return Comparison(operator, _stored(left), literal_value(literal, DATE))
     check_kind(literal, STRING, described(left), scope)
     return Comparison(operator, left, literal_value(literal, STRING))
 
@@ -127,14 +152,20 @@ def _number(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> 
         if rewritten is not None:
             return rewritten
     number = scope.guards.ask("number", literal)
-    if number is None or number == "integer":
+    if number is None:
+        raise mismatch(described(left), type, literal)
+    if number == "integer":
         return Comparison(operator, left, literal_value(literal, INT64 if type.whole else type))
     if number == "NaN":
         return Constant(operator == "ne")
     if type in (SINGLE, DOUBLE):
         return Comparison(operator, left, literal_value(literal, type))
     if number == "fraction":
-        return _fraction(operator, left, literal) if type.whole else Comparison(operator, left, literal_value(literal, type))
+        return (
+            _fraction(operator, left, literal)
+            if type.whole
+            else Comparison(operator, left, literal_value(literal, type))
+        )
     if number in ("large", "-large") and not type.whole:
         return Comparison(operator, left, literal_value(literal, DECIMAL))
     return _beyond(operator, left, above=not str(number).startswith("-"))
@@ -159,7 +190,8 @@ def _beyond(operator: Operator, left: Bound, *, above: bool) -> Bound:
 def _searched(operator: Operator, left: FunctionCall, literal: Literal, scope: Scope) -> Bound | None:
     """indexof(text,'part') against -1 or 0 is contains(text,'part'), which an index serves.
 
-    indexof of null is null, and null ne -1 is true; in the salesforce profile, whose list views mean "contains" by it, it is false.
+    indexof of null is null, and null ne -1 is true; in the salesforce profile, whose list views mean "contains" by it,
+    it is false.
     """
     if left.name != "indexof" or not isinstance(left.arguments[1], Value):
         return None
@@ -217,7 +249,7 @@ def _guid(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bo
 
 
 def _date(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bound:
-    moment = literal.kind == "datetimeoffset" or literal.kind == "string" and "T" in literal.text.upper()
+    moment = literal.kind == "datetimeoffset" or (literal.kind == "string" and "T" in literal.text.upper())
     if not (scope.lenient and moment):
         check_kind(literal, DATE, described(left), scope)
     if moment and not scope.guards.ask("utc_midnight", literal):

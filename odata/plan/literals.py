@@ -96,7 +96,7 @@ def check_kind(literal: Literal, type: PrimitiveType, what: str, scope: Scope) -
     Raises: TypeMismatch with offset and the kinds that would fit.
     """
     kinds = KINDS[type.family]
-    if literal.kind in kinds or literal.kind == "string" and scope.lenient:
+    if literal.kind in kinds or (literal.kind == "string" and scope.lenient):
         if literal.kind == "enum" and literal.type_name != type.name:
             raise mismatch(what, type, literal)
         return
@@ -138,7 +138,9 @@ def key_value(expression: Expression, property: Property, scope: Scope) -> Value
     """
     literal = scope.resolve(expression)
     if not isinstance(literal, Literal) or literal.kind == "null":
-        raise BadRequest(f"The key property {property.name} takes a literal of {property.type.name}.", target=property.name)
+        raise BadRequest(
+            f"The key property {property.name} takes a literal of {property.type.name}.", target=property.name
+        )
     if property.storage is DATE:
         if literal.kind not in ("date", "datetimeoffset" if property.type is DATE_TIME_OFFSET else "string"):
             raise mismatch(f"'{property.name}'", property.type, literal)

@@ -19,7 +19,8 @@ from odata.url.nodes import Expression, ParameterAlias
 class Scope:
     """root: what $it is. implicit: whose properties bare names are. variables: of enclosing lambdas. aliases: with "@".
 
-    numbers, steps (nodes bound so far) and guards are shared by all scopes of one plan. filtering: properties must be filterable.
+    numbers, steps (nodes bound so far) and guards are shared by all scopes of one plan. filtering: properties must be
+    filterable.
     """
 
     model: Model

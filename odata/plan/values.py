@@ -1,7 +1,8 @@
 """Values: literals on their way to bind parameters, and what a plan may have concluded from one literal.
 
-A plan made for one URL serves every URL of the same shape. What it concluded from a literal beyond the literal's kind is written down
-as a Guard; another literal at the same place may use the plan if every guard gives the same result for it.
+A plan made for one URL serves every URL of the same shape. What it concluded from a literal beyond the literal's kind
+is written down as a Guard; another literal at the same place may use the plan if every guard gives the same result
+for it.
 """
 
 from __future__ import annotations

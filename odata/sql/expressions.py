@@ -1,25 +1,18 @@
-"""Bound expressions become SQL, index-friendly where they decide rows, exact in three-valued logic where they are negated or values.
+"""Bound expressions become SQL: index-friendly where they decide rows, exact where they are negated or values.
 
 In: nodes of `plan.bound`, Sources and a Binder. Out: SQLAlchemy expressions. Knows no URL, no profile.
-`predicate`: unknown may count as false, as in WHERE. `value`: null is null. Standard: URL Conventions, "Logical Operators".
+`predicate`: unknown may count as false, as in WHERE. `value`: null is null. Standard: URL Conventions, "Logical
+Operators".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, assert_never
 from typing import cast as typed
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    Date,
-    DateTime,
-    Double,
-    Integer,
-    Numeric,
-    Text,
-    Time,
     and_,
     any_,
     case,
@@ -35,10 +28,16 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.types import TypeEngine
 
-from odata.edm.types import DATE, DATE_TIME_OFFSET, DECIMAL, DOUBLE, INT64, SINGLE, STRING, PrimitiveType
-from odata.functions import BINARY_COLLATION, CASE_COLLATION, DAY, FUNCTIONS, days_of, folded, number, overload, text, whole_quotient
+from odata.edm.types import DOUBLE, INT64, SINGLE
+from odata.functions import (
+    BINARY_COLLATION,
+    CASE_COLLATION,
+    FUNCTIONS,
+    folded,
+    overload,
+    text,
+)
 from odata.mapping import sql_type
 from odata.plan.bound import (
     Arithmetic,
@@ -62,13 +61,13 @@ from odata.plan.bound import (
     nullable,
     type_of,
 )
+from odata.sql.arithmetic import NAN, NUMERIC, cast_value, promoted, temporal
 from odata.sql.binds import Binder
 from odata.sql.sources import Sources
 
 Sql = ColumnElement[Any]
 
 _OPERATORS = {"eq": "__eq__", "ne": "__ne__", "gt": "__gt__", "ge": "__ge__", "lt": "__lt__", "le": "__le__"}
-_NAN: Sql = literal_column("'NaN'")
 _BLANK = text("")
 
 
@@ -121,7 +120,9 @@ class _Writer:
             case FunctionCall():
                 return self._call(node)
             case Conditional():
-                return case(*((self.loose(condition), self.exact(result)) for condition, result in node.branches), else_=None)
+                return case(
+                    *((self.loose(condition), self.exact(result)) for condition, result in node.branches), else_=None
+                )
             case Logic():
                 return self._logic(node, [self.exact(operand) for operand in node.operands])
             case Not():
@@ -156,14 +157,14 @@ class _Writer:
         column = self.sources.column(node.variable, node.property)
         if node.stored or node.property.type is node.property.storage:
             return column
-        return _cast(column, node.property.storage, node.property.type)
+        return cast_value(column, node.property.storage, node.property.type)
 
     def _logic(self, node: Logic, operands: list[Sql]) -> Sql:
         return and_(true(), *operands) if node.operator == "and" else or_(false(), *operands)
 
     def _call(self, node: FunctionCall) -> Sql:
         if node.name == "cast":
-            return _cast(self.exact(node.arguments[0]), type_of(node.arguments[0]), node.type)
+            return cast_value(self.exact(node.arguments[0]), type_of(node.arguments[0]), node.type)
         if node.name == "has":
             return self.exact(node.arguments[0]) == self.exact(node.arguments[1])
         pattern = node.arguments[1] if len(node.arguments) == 2 else None
@@ -184,17 +185,16 @@ class _Writer:
         left, right = self.exact(node.left), self.exact(node.right)
         types = type_of(node.left), type_of(node.right)
         if types[0].family == "number" and types[1].family == "number":
-            left, right = _promoted(left, types[0], node), _promoted(right, types[1], node)
-            return _NUMERIC[node.operator](left, right)
-        return _temporal(node, left, right, types)
+            left, right = promoted(left, types[0], node), promoted(right, types[1], node)
+            return NUMERIC[node.operator](left, right)
+        return temporal(node, left, right, types)
 
     # --- conditions ---
 
     def _truth(self, node: Truth, *, exact: bool) -> Sql:
         """operand eq true and its kin; a null operand equals neither."""
-        if not exact and node.value != node.negated:
-            if node.value:
-                return self.loose(node.operand)
+        if not exact and node.value and not node.negated:
+            return self.loose(node.operand)
         if not exact and not node.negated:
             return not_(self.exact(node.operand))
         operand = self.exact(node.operand)
@@ -214,7 +214,7 @@ class _Writer:
         may_be_null = nullable(node.left), nullable(node.right)
         equal = left == right
         if _may_be_nan(node.left) and _may_be_nan(node.right):
-            equal = and_(equal, left != _NAN)
+            equal = and_(equal, left != NAN)
         if all(may_be_null):
             equal = or_(func.coalesce(equal, false(), type_=Boolean()) if exact or node.operator == "ne" else equal,
                         and_(left.is_(None), right.is_(None)))  # fmt: skip
@@ -240,7 +240,7 @@ class _Writer:
         result: Sql = getattr(left, _OPERATORS[node.operator])(right)
         greater, side = (node.left, left) if node.operator in ("gt", "ge") else (node.right, right)
         if _may_be_nan(greater):
-            result = and_(result, side != _NAN)
+            result = and_(result, side != NAN)
         if exact and (nullable(node.left) or nullable(node.right)):
             return func.coalesce(result, false(), type_=Boolean())
         return result
@@ -254,7 +254,7 @@ class _Writer:
 
     def _membership(self, node: Membership) -> Sql:
         operand = self.exact(node.operand)
-        parts: list[Sql] = [operand == any_(self.binder.array(node.values))] if node.values else []
+        parts: list[Sql] = [_in_array(operand, self.binder.array(node.values))] if node.values else []
         parts += [operand == self.exact(other) for other in node.others]
         if node.with_null:
             parts.append(operand.is_(None))
@@ -298,121 +298,21 @@ class _Writer:
         return or_(false(), *(collate(column, CASE_COLLATION).ilike(pattern) for column in columns))
 
 
+def _in_array(operand: Sql, array: Sql) -> Sql:
+    """An operator without a negation of its own: NOT (x = ANY(...)) is not x <> ANY(...)."""
+    return operand.op("=", is_comparison=True, return_type=Boolean())(any_(array))
+
+
 def _may_be_nan(node: Bound) -> bool:
-    """NaN equals and exceeds everything in PostgreSQL, nothing in OData; only floating point and divby by zero make one."""
+    """NaN equals itself and exceeds all in PostgreSQL, not in OData; floating point and divby make it."""
     if isinstance(node, Value):
         return False
-    type = type_of(node)
-    return type in (SINGLE, DOUBLE) or type is DECIMAL and isinstance(node, Arithmetic)
+    return type_of(node) in (SINGLE, DOUBLE) or _divides_by(node)
 
 
-# --- casts -----------------------------------------------------------------------------------------------------------
-
-_WHOLE_FORM = text("^ *[+-]?[0-9]{1,18} *$")
-_NUMBER_FORM = text("^ *[+-]?[0-9]{1,100}([.][0-9]{1,100})? *$")
-_GUID_FORM = text("^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$")
-
-
-def _cast(operand: Sql, source: PrimitiveType, target: PrimitiveType) -> Sql:
-    """A value as another type; null where it does not fit."""
-    if target is STRING:
-        return _as_text(operand, source)
-    if source.family == "string":
-        return _from_text(operand, target)
-    if source is DATE and target is DATE_TIME_OFFSET:
-        return func.timezone(literal_column("'UTC'"), cast(operand, DateTime()), type_=DateTime(timezone=True))
-    if source is DATE_TIME_OFFSET:
-        utc = func.timezone(literal_column("'UTC'"), operand, type_=DateTime())
-        return cast(utc, Date() if target is DATE else Time())
-    if target.whole:
-        whole = func.trunc(cast(operand, Numeric), type_=Numeric())
-        return case((_within(whole, target), cast(whole, sql_type(target))), else_=None)
-    return cast(operand, sql_type(target))
-
-
-def _as_text(operand: Sql, source: PrimitiveType) -> Sql:
-    if source is DATE_TIME_OFFSET:
-        utc = func.timezone(literal_column("'UTC'"), operand, type_=DateTime())
-        moment = func.to_char(utc, text('YYYY-MM-DD"T"HH24:MI:SS.US'), type_=Text())
-        return func.regexp_replace(moment, text("[.]?0*$"), text(""), type_=Text()).concat(text("Z"))
-    if source is DATE:
-        return func.to_char(operand, text("YYYY-MM-DD"), type_=Text())
-    return cast(operand, Text())
-
-
-def _from_text(operand: Sql, target: PrimitiveType) -> Sql:
-    if target.family == "boolean":
-        return case((operand == text("true"), true()), (operand == text("false"), false()), else_=None)
-    form = _GUID_FORM if target.family == "guid" else _WHOLE_FORM if target.whole else _NUMBER_FORM
-    fits = operand.op("~", is_comparison=True)(form)
-    if not target.whole:
-        return case((fits, cast(operand, sql_type(target))), else_=None)
-    whole = case((fits, cast(operand, BigInteger)), else_=None)
-    return case((_within(whole, target), cast(whole, sql_type(target))), else_=None)
-
-
-def _within(whole: Sql, type: PrimitiveType) -> Sql:
-    return whole.between(literal_column(f"{type.minimum}", Numeric()), literal_column(f"{type.maximum}", Numeric()))
-
-
-# --- arithmetic ------------------------------------------------------------------------------------------------------
-
-
-def _promoted(operand: Sql, type: PrimitiveType, node: Arithmetic) -> Sql:
-    """Whole numbers reckon in 64 bits, so that two small ones do not overflow."""
-    if node.type is DOUBLE:
-        return operand if type is DOUBLE else cast(operand, Double())
-    if node.type is DECIMAL:
-        return operand if type is DECIMAL else cast(operand, Numeric())
-    return operand if isinstance(operand.type, BigInteger) else cast(operand, BigInteger())
-
-
-def _div(left: Sql, right: Sql) -> Sql:
-    """Whole numbers truncate; zero is an error, but for floating point."""
-    if isinstance(left.type, BigInteger):
-        return whole_quotient(left, right)
-    return _quotient(left, right) if isinstance(left.type, Double) else left.op("/", precedence=8, return_type=Numeric())(right)
-
-
-def _quotient(left: Sql, right: Sql) -> Sql:
-    """Division that gives INF, -INF or NaN for a divisor of zero."""
-    type: TypeEngine[Any] = Double() if isinstance(left.type, Double) else Numeric()
-    quotient = left.op("/", precedence=8, return_type=type)(right)
-    special = case(
-        (left > number(0), cast(literal_column("'Infinity'"), type)),
-        (left < number(0), cast(literal_column("'-Infinity'"), type)),
-        else_=cast(_NAN, type),
-    )
-    return case((right != number(0), quotient), (right == number(0), special), else_=None)
-
-
-def _mod(left: Sql, right: Sql) -> Sql:
-    """The dividend's sign; PostgreSQL has it for exact numbers only."""
-    if isinstance(left.type, Double):
-        return cast(func.mod(cast(left, Numeric()), cast(right, Numeric())), Double())
-    return func.mod(left, right, type_=left.type)
-
-
-_NUMERIC: dict[str, Callable[[Sql, Sql], Sql]] = {
-    "add": lambda left, right: left + right,
-    "sub": lambda left, right: left - right,
-    "mul": lambda left, right: left * right,
-    "div": _div,
-    "divby": _quotient,
-    "mod": _mod,
-}
-
-
-def _temporal(node: Arithmetic, left: Sql, right: Sql, types: tuple[PrimitiveType, PrimitiveType]) -> Sql:
-    """Dates, points in time and durations."""
-    sign = "+" if node.operator == "add" else "-"
-    type = sql_type(node.type)
-    if node.operator in ("mul", "div", "divby"):
-        duration, number = (left, right) if types[0].family == "duration" else (right, left)
-        operator = "*" if node.operator == "mul" else "/"
-        return duration.op(operator, precedence=8, return_type=type)(cast(number, Double()))
-    if types[0].family == "date" and types[1].family == "date":
-        return left.op("-", precedence=7, return_type=Integer())(right).op("*", precedence=8, return_type=type)(DAY)
-    if types[0].family == "date":
-        return left.op(sign, precedence=7, return_type=type)(days_of(right))
-    return left.op(sign, precedence=7, return_type=type)(right)
+def _divides_by(node: Bound) -> bool:
+    if isinstance(node, FunctionCall):
+        return any(_divides_by(argument) for argument in node.arguments)
+    if isinstance(node, Arithmetic):
+        return node.operator == "divby" or _divides_by(node.left) or _divides_by(node.right)
+    return isinstance(node, Negation) and _divides_by(node.operand)

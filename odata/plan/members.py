@@ -1,0 +1,87 @@
+"""Member paths: which range variable a path begins at, which entities it passes, which property it ends in.
+
+In: steps as written and a Scope. Out: Variables and PropertyValues. May refuse with UnknownProperty, TypeMismatch,
+InvalidOption (400) or Unsupported (501). Standard: URL Conventions, "Path Expressions".
+"""
+
+from __future__ import annotations
+
+from odata.edm.model import EntitySet, Property
+from odata.errors import BadRequest, InvalidOption, TypeMismatch, UnknownProperty, Unsupported
+from odata.plan.bound import PropertyValue, Variable
+from odata.plan.scope import Scope, nearest
+from odata.url.nodes import Path, Step
+
+
+def start(path: Path, scope: Scope) -> tuple[Variable, tuple[Step, ...]]:
+    """The variable a path begins at, and the steps that remain; casts to the own type say nothing and are dropped."""
+    first = path.steps[0]
+    for step in path.steps:
+        _check_step(step)
+    variable, steps = scope.implicit, path.steps
+    if first.name == "$it":
+        variable, steps = scope.root, path.steps[1:]
+    elif first.name in scope.variables:
+        variable, steps = scope.variables[first.name], path.steps[1:]
+    return variable, tuple(step for step in steps if "." not in step.name or not _own_type(variable, step, scope))
+
+
+def _check_step(step: Step) -> None:
+    if step.name in ("$root", "$this"):
+        raise Unsupported(f"'{step.name}' in expressions is not served (offset {step.position}).", target="$filter")
+    if step.name.startswith("@"):
+        raise Unsupported(
+            f"The annotation {step.name} cannot be filtered by (offset {step.position}).", target="$filter"
+        )
+    if step.arguments is not None:
+        raise Unsupported(
+            f"{step.name}(...) inside an expression is not served (offset {step.position}).", target="$filter"
+        )
+
+
+def _own_type(variable: Variable, step: Step, scope: Scope) -> bool:
+    if any(step.name == entry.type_name for entry in scope.model.sets.values()):
+        return True
+    raise Unsupported(f"The qualified name {step.name} is not served here (offset {step.position}).", target="$filter")
+
+
+def follow(variable: Variable, step: Step, scope: Scope) -> Variable:
+    navigation = variable.set.navigation.get(step.name)
+    if navigation is None:
+        if step.name in variable.set.properties:
+            raise BadRequest(
+                f"'{step.name}' (offset {step.position}) is a primitive property; nothing follows it in a path."
+            )
+        raise unknown_property(variable.set, step)
+    if navigation.collection:
+        raise BadRequest(
+            f"'{step.name}' (offset {step.position}) is a collection; use {step.name}/any(x:...), "
+            f"{step.name}/all(x:...) or {step.name}/$count."
+        )
+    return variable.follow(navigation)
+
+
+def property_value(variable: Variable, step: Step, scope: Scope) -> PropertyValue:
+    property = variable.set.properties.get(step.name)
+    if property is None:
+        if step.name in variable.set.navigation:
+            follow(variable, step, scope)
+            raise TypeMismatch(
+                f"'{step.name}' (offset {step.position}) is an entity; name a property of it, or compare with null."
+            )
+        raise unknown_property(variable.set, step)
+    _check_filterable(property, step, scope)
+    return PropertyValue(variable, property)
+
+
+def _check_filterable(property: Property, step: Step, scope: Scope) -> None:
+    if scope.filtering and not property.exposed.filterable:
+        raise InvalidOption(f"'{property.name}' (offset {step.position}) cannot be filtered by.", target="$filter")
+
+
+def unknown_property(entity_set: EntitySet, step: Step) -> UnknownProperty:
+    known = [*entity_set.properties, *entity_set.navigation]
+    return UnknownProperty(
+        f"No property '{step.name}' on {entity_set.exposed.type_name} (offset {step.position})"
+        f"{nearest(step.name, known)}."
+    )
