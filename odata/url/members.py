@@ -57,7 +57,7 @@ def _check_complete(tokens: Tokens, steps: list[Step], tail: Lambda | CountOf | 
     if step.name == "$root":
         tokens.fail("'/' and an entity set or singleton after $root")
     if "." in step.name and not step.name.startswith("@"):
-        tokens.fail(f"'/' or '(' after the qualified name {step.name}")
+        tokens.fail(f"'/' or '(' after the qualified name {step.name[:80]}")
 
 
 def _step(tokens: Tokens, *, first: bool = False) -> Step:

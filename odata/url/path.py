@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from odata.errors import UrlSyntaxError
+from odata.errors import LimitExceeded, UrlSyntaxError
 from odata.url.expressions import bool_common_expr
 from odata.url.members import arguments
 from odata.url.nodes import Argument, KeyValue, Literal, ParameterAlias, Segment
@@ -25,8 +25,10 @@ def resource_path(segments: tuple[str, ...], budget: Budget) -> tuple[Segment, .
     """Read the decoded segments of a resource path; none is the service root.
 
     Standard: URL Conventions, "Resource Path". Names that start with "$" are case-sensitive.
-    Raises: UrlSyntaxError (400), its target naming the segment by number.
+    Raises: UrlSyntaxError (400), its target naming the segment by number; LimitExceeded.
     """
+    if len(segments) > budget.rules.max_depth:
+        raise LimitExceeded(f"The path has more than {budget.rules.max_depth} segments, the limit of this service.")
     found: list[Segment] = []
     for part, text in enumerate(segments):
         tokens = Tokens(text, part, f"path segment {part + 1}", budget)

@@ -67,6 +67,19 @@ class Rules:
     max_nodes: int = 4_000
 
 
+def tokenize(text: str, *, rules: Rules | None = None) -> tuple[tuple[str, str], ...]:
+    """Kind and text of every token, for `explain`; ends early at a character that starts none ($search has its own
+    words).
+    """
+    tokens = Tokens(text, 0, "the text", Budget(rules or Rules()))
+    found: list[tuple[str, str]] = []
+    tokens.seek(0)
+    while tokens.kind not in (END, "unknown"):
+        found.append((tokens.kind, tokens.lexeme))
+        tokens.advance()
+    return tuple(found)
+
+
 class Budget:
     """Counts the nodes of one URL over all its parts."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from odata.errors import UrlSyntaxError
+from odata.errors import LimitExceeded, UrlSyntaxError
 from odata.url import parse
 from odata.url.nodes import Literal, ParameterAlias, Segment
 
@@ -69,6 +69,11 @@ def test_function_with_parameters_and_key() -> None:
     assert isinstance(function.arguments[0].value, ParameterAlias)
     assert function.key is not None
     assert (plain.arguments, plain.key) == ((), None)
+
+
+def test_too_many_segments() -> None:
+    with pytest.raises(LimitExceeded, match="50 segments"):
+        segments("A/" * 51)
 
 
 def test_crossjoin_and_filter() -> None:
