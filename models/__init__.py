@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from models import change_log, credential, intent
 from models.base import SCHEMA, metadata
-from models.change_log import change_log
-from models.credential import credential
-from models.discount_rule import DISCOUNT_RULES, discount_rule
-from models.intent import intent
-from models.job import JOBS, job
-from models.job_item import JOB_ITEMS, job_item
-from models.quote import QUOTES, quote
-from models.quote_event import QUOTE_EVENTS, quote_event
-from models.quote_line import QUOTE_LINES, quote_line
+from models.discount_rule import DISCOUNT_RULES
+from models.job import JOBS
+from models.job_item import JOB_ITEMS
+from models.quote import QUOTES
+from models.quote_event import QUOTE_EVENTS
+from models.quote_line import QUOTE_LINES
 from models.quote_total import QUOTE_TOTALS
 from odata.exposure import ExposedSet, Exposure
 
@@ -35,7 +33,4 @@ def exposure() -> Exposure:
     )
 
 
-__all__ = [
-    "SCHEMA", "SETS", "change_log", "credential", "discount_rule", "exposure", "intent", "job", "job_item", "metadata",
-    "quote", "quote_event", "quote_line",
-]  # fmt: skip
+__all__ = ["SCHEMA", "SETS", "change_log", "credential", "exposure", "intent", "metadata"]

@@ -102,9 +102,9 @@ def migrate(url: str, revision: str = "heads", *, progress: Callable[[str], None
     progress(f"schema is current; {made.text}")
 
 
-def downgrade(url: str, revision: str = "base") -> None:
+def downgrade(url: str, revision: str = "base", *, progress: Callable[[str], None] = lambda line: None) -> None:
     """Take the schema back; base drops every table of the gateway with its rows."""
-    _with_retries(url, lambda config: command.downgrade(config, revision), lambda line: None)
+    _with_retries(url, lambda config: command.downgrade(config, revision), progress)
 
 
 def pending(connection: Connection) -> tuple[str, ...]:

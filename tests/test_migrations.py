@@ -1,0 +1,122 @@
+"""Migrations: both branches up and down, the schema as the metadata says, locks, and search indexes that come later."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from local.servers import Server
+from models import database, search_indexes
+from models.migrations.comparison import differences
+
+TABLES = """
+SELECT relname FROM pg_class WHERE relnamespace = 'gateway'::regnamespace AND relkind IN ('r', 'v', 'S') ORDER BY 1
+"""
+
+
+@pytest.fixture
+def trigram_database(trigram_server: Server, worker: str) -> Iterator[str]:
+    name = f"{worker}_migrations"
+    trigram_server.drop_database(name)
+    yield trigram_server.create_database(name)
+    trigram_server.drop_database(name)
+
+
+def names(url: str, query: str = TABLES) -> list[str]:
+    with psycopg.connect(url) as connection:
+        return [row[0] for row in connection.execute(query)]
+
+
+def test_up_down_and_up_again(empty_database_url: str) -> None:
+    database.migrate(empty_database_url)
+    there = names(empty_database_url)
+    assert {"quote", "quote_total", "job", "credential", "job_number"} <= set(there)
+    database.downgrade(empty_database_url)
+    assert names(empty_database_url) == ["alembic_version"]
+    assert names(empty_database_url, "SELECT proname FROM pg_proc WHERE pronamespace = 'gateway'::regnamespace") == []
+    database.migrate(empty_database_url)
+    assert names(empty_database_url) == there
+
+
+def test_schema_is_what_the_metadata_says(empty_database_url: str) -> None:
+    database.migrate(empty_database_url)
+    assert differences(database.sqlalchemy_url(empty_database_url)) == []
+
+
+def test_core_stands_alone(empty_database_url: str) -> None:
+    """Beside a customer's own tables only the queue and the credentials are wanted."""
+    database.migrate(empty_database_url, "core@head")
+    assert "job" in names(empty_database_url) and "quote" not in names(empty_database_url)
+    with database.engine(empty_database_url).connect() as connection:
+        assert database.pending(connection) == ("quoting_0001",)
+    database.migrate(empty_database_url)
+    with database.engine(empty_database_url).connect() as connection:
+        assert database.pending(connection) == ()
+
+
+def test_pending_of_an_empty_database(empty_database_url: str) -> None:
+    with database.engine(empty_database_url).connect() as connection:
+        assert database.pending(connection) == ("core_0001", "quoting_0001")
+
+
+def test_an_ordinary_role_migrates(empty_database_url: str) -> None:
+    database.migrate(empty_database_url)
+    with database.engine(empty_database_url).connect() as connection:
+        assert database.role(connection).ordinary
+
+
+def test_two_at_once(empty_database_url: str) -> None:
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            database.migrate(empty_database_url)
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_taken_lock_is_waited_for_and_tried_again(empty_database_url: str) -> None:
+    database.migrate(empty_database_url)
+    said: list[str] = []
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("LOCK TABLE gateway.quote IN ACCESS SHARE MODE")
+        thread = threading.Thread(
+            target=database.downgrade, args=(empty_database_url,), kwargs={"progress": said.append}
+        )
+        thread.start()
+        time.sleep(2.6)
+        connection.rollback()
+        thread.join()
+    assert any("a lock is taken" in line for line in said)
+    assert names(empty_database_url) == ["alembic_version"]
+
+
+def test_search_indexes_come_with_the_extension(trigram_database: str) -> None:
+    database.migrate(trigram_database)
+    expected = sorted(search_indexes.index_name(*target) for target in search_indexes.searched_columns())
+    built = "SELECT indexname FROM pg_indexes WHERE schemaname = 'gateway' AND indexname LIKE '%_trgm' ORDER BY 1"
+    assert names(trigram_database, built) == expected
+    with psycopg.connect(trigram_database) as connection:
+        connection.execute("DROP EXTENSION pg_trgm CASCADE")
+    assert names(trigram_database, built) == []
+    database.migrate(trigram_database)
+    assert names(trigram_database, built) == expected
+    assert differences(database.sqlalchemy_url(trigram_database)) == []
+
+
+def test_a_server_without_the_extension_says_so(empty_database_url: str) -> None:
+    said: list[str] = []
+    database.migrate(empty_database_url, progress=said.append)
+    offered = names(empty_database_url, "SELECT name FROM pg_available_extensions WHERE name = 'pg_trgm'")
+    assert ("no trigram search" in said[-1]) is (offered == [])
