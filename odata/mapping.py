@@ -49,10 +49,15 @@ class Mapping:
     def __init__(self, model: Model) -> None:
         metadata = MetaData()
         self._tables = {entry.name: _table(metadata, entry) for entry in model.sets.values()}
+        self._sets = {self._tables[entry.name]: entry for entry in model.sets.values()}
 
     def alias(self, entity_set: EntitySet, name: str) -> Alias:
         """A fresh alias of the set's table. `sql.select` refuses to compile it without its predicate."""
         return self._tables[entity_set.name].alias(name)
+
+    def entity_set_of(self, alias: Alias) -> EntitySet | None:
+        """The set whose table an alias stands for."""
+        return self._sets.get(alias.element) if isinstance(alias.element, Table) else None
 
     def predicate(self, alias: Alias, entity_set: EntitySet) -> ColumnElement[bool]:
         """Rows of the caller's org that are not deleted. The bind parameter is named `org`."""

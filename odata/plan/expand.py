@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from odata.edm.model import EntitySet, NavigationProperty
 from odata.errors import DuplicateOption, InvalidOption, LimitExceeded, UnknownProperty, Unsupported
@@ -13,7 +13,7 @@ from odata.plan.filter import joined_filter
 from odata.plan.orderby import total_order
 from odata.plan.plans import Expansion, Selection
 from odata.plan.select import selection
-from odata.url.nodes import ExpandItem, Options
+from odata.url.nodes import ExpandItem, Number, Options, Span
 
 NESTED_OPTIONS = ("filter", "search", "orderby", "select", "expand", "top", "skip", "count", "levels")
 REFERENCE_OPTIONS = ("filter", "search", "orderby", "top", "skip", "count")
@@ -103,8 +103,14 @@ def _expansion(
         rows=scope.limits.page_rows,
         count=bool(options.count),
         mode=mode,  # type: ignore[arg-type]
-        place=item.options_place,
+        place=_place(item),
+        recursive=options.levels is not None,
     )
+
+
+def _place(item: ExpandItem) -> tuple[int, int, int] | None:
+    span = item.options_place
+    return None if span is None else (span.part, span.start, span.end)
 
 
 def _selection(mode: str, variable: Variable, options: Options, nested: tuple[Expansion, ...]) -> Selection:
@@ -162,8 +168,5 @@ def _nested(
 
 
 def _level(item: ExpandItem, options: Options, levels: int) -> ExpandItem:
-    from dataclasses import replace
-
-    from odata.url.nodes import Number, Span
-
+    """The item as it repeats one level further down."""
     return replace(item, options=replace(options, levels=Number(levels, Span(0, 0, 0))))

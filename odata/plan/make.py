@@ -5,6 +5,8 @@ In: names as written. Out: nothing half resolved. Knows neither SQL nor HTTP. Ma
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from odata.edm.model import Model
 from odata.errors import InvalidOption, LimitExceeded, NotFound, Unsupported
 from odata.plan.bind import Scope, root_scope
@@ -40,16 +42,20 @@ def make(
     Example: make(parse("Quotes", "$top=2"), model).top == 2
     """
     limits = limits or Limits()
-    page = page or Page()
     scope = root_scope(model, profile=profile, limits=limits, aliases=url.options.aliases)
+    plan = _plan(url, model, scope, page or Page())
+    return replace(plan, guards=scope.guards.entries())
+
+
+def _plan(url: ODataUrl, model: Model, scope: Scope, page: Page) -> ReadPlan:
     path = resource_path(url, model, scope)
     kind = _kind(path)
-    _check_options(kind, url.options, limits)
+    _check_options(kind, url.options, scope.limits)
     variable = path.steps[-1].variable
     scope = scope.entering(variable)
     if kind in ("property", "value"):
-        chosen = Selection(variable=variable, properties=(path.property,) if path.property else ())
-        return ReadPlan(kind=kind, steps=path.steps, selection=chosen, property=path.property)
+        chosen = Selection(variable=variable, properties=(path.of_property,) if path.of_property else ())
+        return ReadPlan(kind=kind, steps=path.steps, selection=chosen, of_property=path.of_property)
     if kind == "count":
         shown = Selection(variable=variable, properties=())
         return ReadPlan(kind=kind, steps=path.steps, selection=shown, filter=joined_filter(url.options, scope))

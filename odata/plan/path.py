@@ -11,7 +11,7 @@ from typing import Literal as OneOf
 from odata.edm.model import EntitySet, Model, NavigationProperty, Property
 from odata.errors import BadRequest, NotFound, Unsupported
 from odata.plan.bind import Scope, bind_key_value, nearest
-from odata.plan.bound import Bound, Variable
+from odata.plan.bound import Value, Variable
 from odata.plan.plans import PathStep
 from odata.url.nodes import KeyValue, ODataUrl, Segment
 
@@ -22,7 +22,7 @@ class ResourcePath:
 
     steps: tuple[PathStep, ...]
     end: OneOf["entities", "property", "value", "count", "references"] = "entities"
-    property: Property | None = None
+    of_property: Property | None = None
 
     @property
     def single(self) -> bool:
@@ -81,7 +81,7 @@ def _continue(path: ResourcePath, segment: Segment, scope: Scope) -> ResourcePat
     if segment.name in last.navigation:
         return _navigate(path, last.navigation[segment.name], segment, scope)
     if segment.name in last.properties and segment.arguments is None:
-        return replace(path, end="property", property=last.properties[segment.name])
+        return replace(path, end="property", of_property=last.properties[segment.name])
     known = [*last.properties, *last.navigation]
     raise NotFound(f"No property '{segment.name}' on {last.exposed.type_name}{nearest(segment.name, known)}.", target=segment.name)
 
@@ -113,7 +113,7 @@ def _keyed(step: PathStep, segment: Segment, scope: Scope) -> PathStep:
     return replace(step, key=_key(step.variable.set, segment.arguments, scope))
 
 
-def _key(entity_set: EntitySet, given: tuple[KeyValue, ...], scope: Scope) -> tuple[tuple[Property, Bound], ...]:
+def _key(entity_set: EntitySet, given: tuple[KeyValue, ...], scope: Scope) -> tuple[tuple[Property, Value], ...]:
     """The key predicate in order of the key's declaration; one lone value stands for a single key property."""
     if len(given) == 1 and given[0].name is None and len(entity_set.key) == 1:
         return ((entity_set.key[0], bind_key_value(given[0].value, entity_set.key[0], scope)),)

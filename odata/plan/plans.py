@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from odata.edm.model import EntitySet, NavigationProperty, Property
 from odata.plan.bound import Bound, Value, Variable
+from odata.plan.values import Guard
 
 Kind: TypeAlias = OneOf["collection", "entity", "property", "value", "count"]
 
@@ -33,7 +34,7 @@ class PathStep:
     """
 
     variable: Variable
-    key: tuple[tuple[Property, Bound], ...] = ()
+    key: tuple[tuple[Property, Value], ...] = ()
     navigation: NavigationProperty | None = None
 
 
@@ -72,6 +73,7 @@ class Expansion:
     count: bool = False
     mode: OneOf["entities", "references", "count"] = "entities"
     place: tuple[int, int, int] | None = None
+    recursive: bool = False
 
     @property
     def name(self) -> str:
@@ -84,9 +86,9 @@ class ReadPlan:
 
     steps: the resource path; the last one is what is read. filter: $filter and $search joined. order: total, () for single
     entities. top, skip: as asked. rows: the page size. paged: more rows than the page may follow, so a next link is possible.
-    count: $count=true. property: for kinds "property" and "value". single: a lone navigation that may lead nowhere (204).
+    count: $count=true. of_property: for kinds "property" and "value". single: a lone navigation that may lead nowhere (204).
     after: for a page behind a skip token, which boundary values are null, in order of `order`; None on page 1.
-    remaining: what the token leaves of $top.
+    guards: what planning concluded from literals; another URL of the same shape may use the plan only if they hold.
     """
 
     kind: Kind
@@ -99,8 +101,9 @@ class ReadPlan:
     rows: int = 0
     paged: bool = False
     count: bool = False
-    property: Property | None = None
+    of_property: Property | None = None
     after: tuple[bool, ...] | None = None
+    guards: tuple[Guard, ...] = ()
 
     @property
     def variable(self) -> Variable:
@@ -116,5 +119,3 @@ class ReadPlan:
         last = self.steps[-1]
         return bool(last.key) or (last.navigation is not None and not last.navigation.collection)
 
-
-__all__ = ["Expansion", "Kind", "OrderKey", "PathStep", "ReadPlan", "Selection", "Value"]

@@ -60,4 +60,9 @@ class Binds:
         if name is None:
             name = self._names[entry] = f"{self._prefix}{len(self.values)}"
             self.values[name] = entry
-        return bindparam(name, type_=_Untyped())
+        return untyped(name)
+
+
+def untyped(name: str) -> ColumnElement[str]:
+    """A parameter by name; the CAST around it gives it its type."""
+    return bindparam(name, type_=_Untyped())

@@ -30,7 +30,7 @@ T = TypeVar("T")
 Parameters: TypeAlias = Sequence[str | list[Any] | None]
 
 MOST_PARAMETERS: Final = 65_535
-MOST_CONFLICTS: Final = 3
+MOST_ATTEMPTS: Final = 3
 FOLLOWER_REST_SECONDS: Final = 5.0
 
 _POOLED_SETTINGS: Final = (
@@ -191,8 +191,8 @@ class Database:
             except psycopg.Error as error:
                 if not _may_go_again(error, attempt) or monotonic() >= statement.deadline:
                     raise self._told(error) from error
-                if error.sqlstate in CONFLICT:
-                    sleep(random.uniform(0.01, 0.05) * attempt)
+                # What ended this line or held this lock may be about to meet the next one: let it pass.
+                sleep(random.uniform(0.01, 0.05) * attempt)
             timings.retries += 1
             self._count("retries")
         raise AssertionError("count() ended")
@@ -273,7 +273,5 @@ def _line_is_lost(error: psycopg.Error) -> bool:
 
 
 def _may_go_again(error: psycopg.Error, attempt: int) -> bool:
-    """Once after a lost line, twice after a conflict."""
-    if error.sqlstate in CONFLICT:
-        return attempt < MOST_CONFLICTS
-    return _line_is_lost(error) and attempt == 1
+    """A read may always go again; it makes sense after a lost line and after a conflict."""
+    return attempt < MOST_ATTEMPTS and (error.sqlstate in CONFLICT or _line_is_lost(error))

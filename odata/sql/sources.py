@@ -18,12 +18,21 @@ from odata.plan.bound import Variable
 
 
 class Sources:
-    """Aliases of one SELECT over a root variable; `outer` is the enclosing SELECT's, for correlated sub-selects."""
+    """Aliases of one SELECT over a root variable; `outer` is the enclosing SELECT's, for correlated sub-selects.
 
-    def __init__(self, mapping: Mapping, variable: Variable, outer: Sources | None = None) -> None:
+    names: numbers for aliases, shared by all SELECTs of one statement.
+    """
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        variable: Variable,
+        outer: Sources | None = None,
+        names: Iterator[int] | None = None,
+    ) -> None:
         self.mapping = mapping
         self.outer = outer
-        self._names: Iterator[int] = outer._names if outer else count()
+        self._names: Iterator[int] = outer._names if outer else names or count()
         self._root = self._alias(variable)
         self._aliases: dict[Variable, Alias] = {variable: self._root}
         self._from: FromClause = self._root

@@ -1,0 +1,78 @@
+"""Next links: absolute, keyset, signed, never longer than a request line may be.
+
+In: the request's path and options, the last row's order keys. Out: a URL. Options that would make it too long move, compressed, into the token.
+Standard: Protocol, "Server-Driven Paging"; JSON Format, "Control Information: nextLink".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from odata.errors import UriTooLong
+from odata.plan.paging import Signer, SkipToken, binding, write_token
+from odata.url.parts import Parts
+
+REQUEST_LINE_OVERHEAD = len("GET  HTTP/1.1\r\n")
+SAFE = "()*,;:@!'$=/?-._~"
+
+
+def option_name(name: str) -> str:
+    """The name of a query option without "$", in lower case."""
+    return name.removeprefix("$").lower()
+
+
+def query_text(parts: Parts, without: frozenset[str]) -> str:
+    """The options again, percent-encoded, but those named."""
+    items = []
+    for name, value in parts.options:
+        if option_name(name) not in without:
+            items.append(quote(name, safe=SAFE) if value is None else f"{quote(name, safe=SAFE)}={quote(value, safe=SAFE)}")
+    return "&".join(items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """Where links of one request lead. root: with a slash at its end. most_bytes: of a request line."""
+
+    root: str
+    parts: Parts
+    org_id: str
+    profile: str
+    signer: Signer
+    most_bytes: int
+
+    @property
+    def path(self) -> str:
+        return "/".join(quote(segment, safe="()*,;:@!'$=-._~") for segment in self.parts.segments)
+
+    def binding(self, query: str) -> bytes:
+        """What a skip token of this request is bound to."""
+        return binding(path=self.path, query=query, org_id=self.org_id, profile=self.profile)
+
+    @property
+    def query(self) -> str:
+        """The options a next link repeats: all but $skip, which has been done, and the token."""
+        return query_text(self.parts, frozenset({"skip", "skiptoken"}))
+
+    def next_link(self, values: tuple[str | None, ...], remaining: int | None) -> str:
+        """The URL of the next page.
+
+        Raises: UriTooLong (414) when even the compressed options do not fit into a request line.
+        """
+        query = self.query
+        token = write_token(SkipToken(values=values, remaining=remaining), self.signer, self.binding(query))
+        url = f"{self.root}{self.path}?{query}{'&' if query else ''}$skiptoken={token}"
+        if self._fits(url):
+            return url
+        packed = SkipToken(values=values, remaining=remaining, query=query)
+        url = f"{self.root}{self.path}?$skiptoken={write_token(packed, self.signer, self.binding(''))}"
+        if self._fits(url):
+            return url
+        raise UriTooLong(
+            f"The link to the next page would be longer than the limit of {self.most_bytes} bytes; ask for fewer conditions, or for "
+            "one page with $top."
+        )
+
+    def _fits(self, url: str) -> bool:
+        return len(url.encode()) + REQUEST_LINE_OVERHEAD <= self.most_bytes

@@ -1,0 +1,169 @@
+"""Shapes: a URL without its literals, and the bounded cache of what was prepared for each shape.
+
+In: decoded parts of a URL. Out: a key that is the same for URLs that differ in literals only, and the literals by place. What planning did
+with each literal decides whether another one may take its place:
+
+    bound     it became a parameter of the statement; any literal of the same lexical kind fits, if the plan's guards hold
+    fixed     everything else; the same text must stand there again
+
+So a plan can never be used for a URL that it does not fit, whatever the planner looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Generic, TypeVar
+
+from odata.plan.values import Guard, Place
+from odata.url.parts import Parts
+
+Prepared = TypeVar("Prepared")
+
+VARIANTS_PER_SHAPE = 16
+UNLIFTED_OPTIONS = frozenset({"select", "top", "skip", "count", "format", "levels", "schemaversion"})
+
+# The order is that of the grammar: a guid or a date is no number with something behind it.
+_LITERAL = re.compile(
+    r"(?P<s>'(?:[^']|'')*')"
+    r"|(?<![\w.$@%'+-])(?:"
+    r"(?P<g>[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})"
+    r"|(?P<t>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))"
+    r"|(?P<d>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"|(?P<e>-?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+)"
+    r"|(?P<n>-?[0-9]+\.[0-9]+)"
+    r"|(?P<i>-?[0-9]+)"
+    r")(?![\w.:'+-])"
+)
+_SEARCH_TERM = re.compile(r'(?P<p>"[^"\\]*")|(?<![^\s(])(?P<w>(?!(?:AND|OR|NOT)(?![^\s)]))[^\s()"]+)(?![^\s)])')
+
+
+@dataclass(slots=True)
+class Lifted:
+    """key: of the shape. places and texts: of each literal, in order; a quoted one without its quotes."""
+
+    key: tuple[Hashable, ...]
+    places: list[Place]
+    texts: list[str]
+
+
+def lift(parts: Parts) -> Lifted:
+    """Take the literals out of a URL."""
+    places: list[Place] = []
+    texts: list[str] = []
+    key: list[Hashable] = [len(parts.segments), parts.encoded_semicolons]
+    for index, segment in enumerate(parts.segments):
+        key.append(_lift(segment, index, _LITERAL, places, texts) if "(" in segment else segment)
+    for index, (name, value) in enumerate(parts.options, len(parts.segments)):
+        key.append(name)
+        bare = name.removeprefix("$").lower()
+        if value is None or bare in UNLIFTED_OPTIONS:
+            key.append(value)
+        else:
+            key.append(_lift(value, index, _SEARCH_TERM if bare == "search" else _LITERAL, places, texts))
+    return Lifted(tuple(key), places, texts)
+
+
+def _lift(text: str, part: int, pattern: re.Pattern[str], places: list[Place], texts: list[str]) -> str:
+    """The text with each literal replaced by NUL and the letter of its lexical kind; no URL holds a NUL."""
+    pieces = []
+    last = 0
+    for found in pattern.finditer(text):
+        start, end = found.span()
+        kind = found.lastgroup or ""
+        written = text[start:end]
+        if kind == "s":
+            written = written[1:-1].replace("''", "'")
+        elif kind == "p":
+            written = written[1:-1]
+        places.append((part, start, end))
+        texts.append(written)
+        pieces.append(text[last:start])
+        pieces.append("\0" + kind)
+        last = end
+    if not pieces:
+        return text
+    pieces.append(text[last:])
+    return "".join(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant(Generic[Prepared]):
+    """What was prepared, and which URLs of the shape it serves. fixed: (index of the literal, its text)."""
+
+    prepared: Prepared
+    fixed: tuple[tuple[int, str], ...]
+    guards: tuple[tuple[int, str, Guard], ...]
+
+    def serves(self, texts: list[str]) -> bool:
+        """Whether the literals of another URL of the same shape leave the plan true."""
+        return all(texts[index] == text for index, text in self.fixed) and all(
+            guard.holds(kind, texts[index]) for index, kind, guard in self.guards
+        )
+
+
+class ShapeCache(Generic[Prepared]):
+    """Bounded by entries and by bytes; the least recently used shape goes first. entries 0 switches it off."""
+
+    def __init__(self, *, entries: int, total_bytes: int) -> None:
+        self._entries = entries
+        self._total_bytes = total_bytes
+        self._bytes = 0
+        self._shapes: OrderedDict[Hashable, tuple[list[Variant[Prepared]], int]] = OrderedDict()
+        self._lock = Lock()
+        self.hits = 0
+        self.misses = 0
+
+    def find(self, key: Hashable, texts: list[str]) -> Prepared | None:
+        """What was prepared for this shape, if it serves these literals."""
+        with self._lock:
+            held = self._shapes.get(key)
+            if held is not None:
+                self._shapes.move_to_end(key)
+        for variant in held[0] if held else ():
+            if variant.serves(texts):
+                self.hits += 1
+                return variant.prepared
+        self.misses += 1
+        return None
+
+    def keep(self, key: Hashable, variant: Variant[Prepared], size_bytes: int) -> None:
+        """Remember a variant; what no longer fits goes."""
+        if self._entries == 0 or size_bytes > self._total_bytes:
+            return
+        with self._lock:
+            variants, size = self._shapes.pop(key, ([], 0))
+            self._bytes -= size
+            kept = [variant, *variants[: VARIANTS_PER_SHAPE - 1]]
+            size = size // max(len(variants), 1) * (len(kept) - 1) + size_bytes
+            self._shapes[key] = (kept, size)
+            self._bytes += size
+            while len(self._shapes) > self._entries or self._bytes > self._total_bytes:
+                _, (_, gone) = self._shapes.popitem(last=False)
+                self._bytes -= gone
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+
+def variant_of(
+    prepared: Prepared, lifted: Lifted, bound: dict[Place, str], guards: tuple[Guard, ...], kinds: dict[Place, str]
+) -> Variant[Prepared]:
+    """Which literals of the URL are bound, fixed or guarded.
+
+    Args: bound: text of each literal that became a parameter, by place. kinds: lexical kind of those literals, as the parser said.
+    """
+    fixed = []
+    index_of = {place: index for index, place in enumerate(lifted.places)}
+    for index, (place, text) in enumerate(zip(lifted.places, lifted.texts, strict=True)):
+        if bound.get(place) != text:
+            fixed.append((index, text))
+    held = tuple(
+        (index_of[guard.place], kinds[guard.place], guard)
+        for guard in guards
+        if guard.place in index_of and guard.place in kinds
+    )
+    return Variant(prepared, tuple(fixed), held)

@@ -1,0 +1,82 @@
+"""Context: what every level of one statement shares while it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from sqlalchemy import Integer, literal_column
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.selectable import FromClause, Subquery
+
+from odata.mapping import Mapping
+from odata.plan.bound import Variable
+from odata.plan.limits import Limits
+from odata.plan.plans import Expansion, OrderKey, Selection
+from odata.sql.parameters import StatementBinds
+from odata.sql.rendition import Rendition
+from odata.sql.sources import Sources
+
+Column: TypeAlias = ColumnElement[object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expanded:
+    """One expansion of a page's rows.
+
+    lateral: to be joined to the page. json: the value where it can be a member of a row; else texts, the members as text.
+    rows: how many rows it adds to one object.
+    """
+
+    name: str
+    lateral: FromClause
+    rows: Column
+    json: Column | None = None
+    texts: tuple[Column, ...] = ()
+
+
+class Expand(Protocol):
+    """The sub-select of one expansion over the rows of a page; `bytes_at_most` bounds its text."""
+
+    def __call__(
+        self, context: Context, rows: Subquery, expansion: Expansion, selection: Selection, bytes_at_most: int
+    ) -> Expanded: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageOf:
+    """A page to be read: which rows, in which order, how many at most. outer: what of enclosing SELECTs it refers to."""
+
+    selection: Selection
+    conditions: tuple[ColumnElement[bool], ...]
+    sources: Sources
+    order: tuple[OrderKey, ...] = ()
+    limit: int | None = None
+    offset: int = 0
+    outer: tuple[FromClause, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What every level of one statement shares."""
+
+    mapping: Mapping
+    rendition: Rendition
+    binds: StatementBinds
+    limits: Limits
+    names: Iterator[int]
+    expand: Expand
+
+    def sources(self, variable: Variable) -> Sources:
+        """Fresh sources for a SELECT over a variable."""
+        return Sources(self.mapping, variable, names=self.names)
+
+    def name(self, prefix: str) -> str:
+        """A fresh alias."""
+        return f"{prefix}{next(self.names)}"
+
+
+def number(value: int) -> ColumnElement[int]:
+    """A whole number of the plan as a constant of the statement."""
+    return literal_column(str(int(value)), Integer)

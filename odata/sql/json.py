@@ -1,0 +1,155 @@
+"""Columns <-> JSON: how a stored value becomes the JSON that the standard asks for.
+
+In: columns of a page. Out: expressions whose value is JSON. PostgreSQL writes it; Python never touches a value.
+Standard: JSON Format, "Primitive Value" and "Control Information".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from json import dumps
+
+from sqlalchemy import Date, Text, case, cast, extract, func, literal_column
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ColumnElement
+
+from odata.edm.model import EntitySet, Property
+from odata.sql.context import Column
+from odata.sql.rendition import Rendition
+
+FIRST_MOMENT, LAST_MOMENT = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"
+FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
+
+
+class Constant(ColumnElement[str]):
+    """A text constant of the statement itself, quoted by SQLAlchemy; never a client's value."""
+
+    inherit_cache = False
+    type = Text()
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+@compiles(Constant)
+def _constant(element: Constant, compiler: SQLCompiler, **_: object) -> str:
+    return compiler.render_literal_value(element.text, element.type)
+
+
+def constant(text: str) -> ColumnElement[str]:
+    """A text constant of the statement."""
+    return Constant(text)
+
+
+def member_name(name: str) -> ColumnElement[str]:
+    """The name of a JSON member and its colon, as a text constant."""
+    return Constant(dumps(name, ensure_ascii=False) + ":")
+
+
+# --- one value -------------------------------------------------------------------------------------------------------
+
+
+def json_value(column: Column, property: Property, rendition: Rendition) -> Column:
+    """The expression whose to_json is the property's JSON value."""
+    if property.type is not property.storage:
+        return PUBLISHED_DATES[property.type.name](column)
+    if rendition.ieee754 and property.type.name in ("Edm.Int64", "Edm.Decimal"):
+        return cast(column, Text)
+    form = JSON_FORMS.get(property.type.name)
+    return form(column, property) if form else column
+
+
+def _double(column: Column, _: Property) -> Column:
+    """JSON has no infinities: INF and -INF as strings; PostgreSQL itself writes NaN as one."""
+    written = cast(column, Text)
+    as_string = func.to_json(func.replace(written, constant("Infinity"), constant("INF")))
+    infinite = written.in_([constant("Infinity"), constant("-Infinity")])
+    return case((infinite, as_string), else_=func.to_json(column))
+
+
+def _moment(column: Column, property: Property) -> Column:
+    """Values outside Edm's years, PostgreSQL's infinities among them, become the first and the last moment."""
+    if property.exposed.computed:
+        return column
+    last, first = (cast(constant(text), TIMESTAMP(timezone=True)) for text in (LAST_MOMENT, FIRST_MOMENT))
+    return case((column > last, last), (column < first, first), else_=column)
+
+
+def _day(column: Column, _: Property) -> Column:
+    last, first = (cast(constant(text), Date) for text in (LAST_DAY, FIRST_DAY))
+    return case((column > last, last), (column < first, first), else_=column)
+
+
+def _duration(column: Column, _: Property) -> Column:
+    """A day-time duration in seconds, -PT90061.5S; an interval's months count as 30 days."""
+    seconds = extract("epoch", column)
+    sign = case((seconds < literal_column("0"), constant("-PT")), else_=constant("PT"))
+    return sign + cast(func.trim_scale(func.abs(seconds)), Text) + constant("S")
+
+
+def _binary(column: Column, _: Property) -> Column:
+    """base64url without line breaks."""
+    return func.translate(func.encode(column, constant("base64")), constant("+/\n"), constant("-_"))
+
+
+JSON_FORMS: dict[str, Callable[[Column, Property], Column]] = {
+    "Edm.Single": _double,
+    "Edm.Double": _double,
+    "Edm.DateTimeOffset": _moment,
+    "Edm.Date": _day,
+    "Edm.Duration": _duration,
+    "Edm.Binary": _binary,
+}
+
+PUBLISHED_DATES: dict[str, Callable[[Column], Column]] = {
+    "Edm.String": lambda column: cast(column, Text),
+    "Edm.DateTimeOffset": lambda column: func.timezone(constant("UTC"), cast(column, TIMESTAMP)),
+}
+
+
+def raw_value(column: Column, property: Property, rendition: Rendition) -> Column:
+    """The text of /$value: the JSON value without the quotes of a JSON string."""
+    return func.to_json(json_value(column, property, rendition)).op("#>>")(cast(constant("{}"), ARRAY(Text)))
+
+
+# --- ETags and ids ---------------------------------------------------------------------------------------------------
+
+
+def etag(columns: Mapping[str, Column], entity_set: EntitySet) -> Column:
+    """The weak ETag: of the version column, or of a hash of the whole row."""
+    version = entity_set.exposed.version_column
+    state = cast(columns[version], Text) if version else func.md5(cast(func.row(*columns.values()), Text))
+    return constant('W/"') + state + constant('"')
+
+
+def etag_columns(entity_set: EntitySet) -> tuple[str, ...]:
+    """Names of the columns that `etag` reads."""
+    version = entity_set.exposed.version_column
+    return (version,) if version else tuple(item.exposed.column for item in entity_set.properties.values())
+
+
+ESCAPED = (("%", "%25"), ("'", "''"), ("/", "%2F"), ("?", "%3F"), ("#", "%23"), ("&", "%26"), ("+", "%2B"), (" ", "%20"), ("\\", "%5C"), ('"', "%22"))  # fmt: skip
+
+
+def entity_url(columns: Mapping[str, Column], entity_set: EntitySet) -> Column:
+    """The canonical URL of an entity relative to the service root: Quotes(0190...) or Lines(A=1,B='x')."""
+    named = len(entity_set.key) > 1
+    url: Column = constant(f"{entity_set.name}(")
+    for index, item in enumerate(entity_set.key):
+        name = f"{item.name}=" if named else ""
+        url = url + constant(("," if index else "") + name) if index or name else url
+        url = url + _key_literal(columns[item.exposed.column], item)
+    return url + constant(")")
+
+
+def _key_literal(column: Column, property: Property) -> Column:
+    text: Column = cast(column, Text)
+    if property.type.name == "Edm.DateTimeOffset":
+        text = func.replace(func.to_json(column).op("#>>")(cast(constant("{}"), ARRAY(Text))), constant("+"), constant("%2B"))
+    if property.type.name != "Edm.String":
+        return text if property.type.family != "enum" else constant("'") + text + constant("'")
+    for character, escape in ESCAPED:
+        text = func.replace(text, constant(character), constant(escape))
+    return constant("'") + text + constant("'")

@@ -1,0 +1,136 @@
+"""One JSON object per row: control information, properties and expanded navigation properties of a Selection.
+
+In: a page's columns and a Selection. Out: Shown, the object as an expression and the collection of all of them. Two forms: a lateral row
+whose column aliases are the JSON names (fastest, measured), and concatenated text where an alias cannot serve: names over 63 bytes, which
+PostgreSQL would cut, and expanded collections with a next link that is there or not.
+Standard: JSON Format, "Entity", "Navigation Property", "Control Information".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Text, cast, func, select, true
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.selectable import FromClause, Subquery
+
+from odata.edm.model import EntitySet
+from odata.plan.plans import Selection
+from odata.sql.context import Column, Context, number
+from odata.sql.json import constant, entity_url, etag, json_value, member_name
+
+LONGEST_ALIAS_BYTES = 63
+NATIVE_TYPES = frozenset({"Edm.String", "Edm.Boolean", "Edm.Double"})
+
+Member = tuple[str, Column]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """from_clause: the page with all that the object needs. row: for json_agg, None in the text form. text: one object.
+    expanded: rows that expansions add to one object, None without expansions."""
+
+    from_clause: FromClause
+    text: ColumnElement[str]
+    row: Column | None
+    expanded: Column | None
+
+    @property
+    def collection(self) -> Column:
+        """All objects of the page as JSON text."""
+        if self.row is not None:
+            return func.coalesce(cast(func.json_agg(self.row), Text), constant("[]"))
+        joined = func.string_agg(self.text, constant(", \n "))
+        return constant("[") + func.coalesce(joined, constant("")) + constant("]")
+
+
+def show(context: Context, rows: Subquery, selection: Selection, bytes_at_most: int) -> Shown:
+    """The JSON object of each row of a page."""
+    parts = [context.expand(context, rows, expansion, selection, bytes_at_most) for expansion in selection.expansions]
+    source: FromClause = rows
+    for part in parts:
+        source = source.outerjoin(part.lateral, true())
+    base = _control(context, rows, selection) + _properties(context, rows, selection) + _links(context, rows, selection)
+    base += [(part.name, part.json) for part in parts if part.json is not None]
+    later = [text for part in parts if part.json is None for text in part.texts]
+    rows_added = sum((part.rows for part in parts[1:]), start=parts[0].rows) if parts else None
+    return _object(context, source, base, later, rows_added, (rows, *(part.lateral for part in parts)))
+
+
+def _object(
+    context: Context, source: FromClause, base: list[Member], later: list[Column], expanded: Column | None,
+    outer: tuple[FromClause, ...],
+) -> Shown:  # fmt: skip
+    if any(len(name.encode()) > LONGEST_ALIAS_BYTES for name, _ in base):
+        text = _braced([_member(name, column) for name, column in base] + later)
+        return Shown(from_clause=source, text=text, row=None, expanded=expanded)
+    if not base:
+        return Shown(from_clause=source, text=_braced(later), row=None, expanded=expanded)
+    row = select(*(column.label(name) for name, column in base)).correlate(*outer).lateral(context.name("v"))
+    written = cast(func.row_to_json(row.table_valued()), Text)
+    joined = source.join(row, true())
+    if not later:
+        return Shown(from_clause=joined, text=written, row=row.table_valued(), expanded=expanded)
+    text: Column = func.left(written, number(-1))
+    for member in later:
+        text = text + constant(",") + member
+    return Shown(from_clause=joined, text=text + constant("}"), row=None, expanded=expanded)
+
+
+def _member(name: str, column: Column) -> Column:
+    return member_name(name) + func.coalesce(cast(func.to_json(column), Text), constant("null"))
+
+
+def _braced(texts: list[Column]) -> Column:
+    text: Column = constant("{")
+    for index, member in enumerate(texts):
+        text = text + constant(",") + member if index else text + member
+    return text + constant("}")
+
+
+# --- members ---------------------------------------------------------------------------------------------------------
+
+
+def _control(context: Context, rows: Subquery, selection: Selection) -> list[Member]:
+    rendition, entity_set = context.rendition, selection.variable.set
+    prefix = rendition.prefix
+    url = constant(rendition.root) + entity_url(rows.c, entity_set)
+    if selection.references:
+        return [(f"{prefix}id", url)]
+    if not rendition.etags:
+        return []
+    tag = (f"{prefix}etag", etag(rows.c, entity_set))
+    if not rendition.full:
+        return [tag]
+    return [(f"{prefix}type", constant(f"#{entity_set.type_name}")), (f"{prefix}id", url), tag, (f"{prefix}editLink", entity_url(rows.c, entity_set))]
+
+
+def _properties(context: Context, rows: Subquery, selection: Selection) -> list[Member]:
+    shown: list[Member] = []
+    for item in selection.properties:
+        if context.rendition.full and item.type.name not in NATIVE_TYPES:
+            name = item.type.name.removeprefix("Edm.")
+            shown.append((f"{item.name}{context.rendition.prefix}type", constant(f"#{name}")))
+        shown.append((item.name, json_value(rows.c[item.exposed.column], item, context.rendition)))
+    return shown
+
+
+def _links(context: Context, rows: Subquery, selection: Selection) -> list[Member]:
+    """Navigation and association links, under metadata=full only."""
+    if not context.rendition.full or selection.references:
+        return []
+    prefix, entity_set = context.rendition.prefix, selection.variable.set
+    url = constant(context.rendition.root) + entity_url(rows.c, entity_set)
+    shown: list[Member] = []
+    for name in _linked(entity_set, selection):
+        shown.append((f"{name}{prefix}associationLink", url + constant(f"/{name}/$ref")))
+        shown.append((f"{name}{prefix}navigationLink", url + constant(f"/{name}")))
+    return shown
+
+
+def _linked(entity_set: EntitySet, selection: Selection) -> list[str]:
+    if selection.listed is None or "*" in selection.listed:
+        return list(entity_set.navigation)
+    expanded_names = {expansion.name for expansion in selection.expansions}
+    return [name for name in entity_set.navigation if name in selection.listed or name in expanded_names]
+

@@ -1,0 +1,63 @@
+"""Parameters of a statement: where the value of each placeholder comes from.
+
+Beside literals of the URL a statement takes the caller's org, the values of a skip token and the texts of nested next links.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy import Text, cast
+from sqlalchemy.sql.elements import ColumnElement
+
+from odata.mapping import ORG
+from odata.plan.bound import Value
+from odata.sql.binds import Binds, untyped
+
+Place: TypeAlias = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Org:
+    """The caller's org."""
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """A boundary value of the skip token."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The nested options that a nested next link repeats; place is where they stand in the URL's parts."""
+
+    place: Place | None
+
+
+Parameter: TypeAlias = Org | After | Link | Value | tuple[Value, ...]
+
+
+class StatementBinds(Binds):
+    """Binds of a whole statement."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._others: dict[str, Parameter] = {ORG.key: Org()}
+
+    def after(self, index: int, key: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The placeholder of a skip token's value, typed like the order key it is compared with."""
+        self._others[f"after_{index}"] = After(index)
+        return cast(untyped(f"after_{index}"), key.type)
+
+    def link(self, place: Place | None) -> ColumnElement[Any]:
+        """The placeholder of the options that a nested next link repeats."""
+        name = "link" if place is None else f"link_{'_'.join(map(str, place))}"
+        self._others[name] = Link(place)
+        return cast(untyped(name), Text)
+
+    def parameter(self, name: str) -> Parameter:
+        """Where the value of a placeholder comes from."""
+        return self._others.get(name) or self.values[name]

@@ -1,0 +1,240 @@
+"""Stage `sql.select`: a plan becomes a Statement, SQLAlchemy Core compiled once.
+
+In: a ReadPlan, the mapping, a Rendition. Out: one SELECT of one row, whatever is expanded. Knows no URL and no HTTP; refuses nothing: a plan
+is always expressible. A table reference without its org predicate does not compile.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from sqlalchemy import Select, Text, and_, case, cast, exists, func, select as sql_select, true
+from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import BinaryExpression, ColumnElement
+from sqlalchemy.sql.selectable import Alias, Subquery
+
+from odata.mapping import ORG, Mapping
+from odata.plan.limits import Limits
+from odata.plan.plans import PathStep, ReadPlan
+from odata.sql import expressions
+from odata.sql.context import Column, Context, PageOf, number
+from odata.sql.expand import expanded
+from odata.sql.json import constant, etag, etag_columns, json_value, raw_value
+from odata.sql.keyset import after
+from odata.sql.objects import show
+from odata.sql.parameters import StatementBinds
+from odata.sql.rendition import Rendition
+from odata.sql.rows import cut, page, plain, sized, widest_row
+from odata.sql.sources import Sources
+from odata.sql.statement import Statement
+
+DIALECT = psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+DIALECT._backslash_escapes = False  # standard_conforming_strings is on since PostgreSQL 9.1
+
+
+def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limits | None = None) -> Statement:
+    """Write the statement of a plan.
+
+    Returns: columns by kind: collection body, seen, kept, rows, count, parent, after_0 ...; entity and property body, etag, parent;
+             value value, parent; count count, parent. parent: whether what the path goes through exists.
+    """
+    binds = StatementBinds()
+    context = Context(
+        mapping=mapping, rendition=rendition, binds=binds, limits=limits or Limits(), names=count(), expand=expanded
+    )
+    statement = WRITERS[plan.kind](plan, context)
+    _require_org_predicates(statement, mapping)
+    compiled = statement.compile(dialect=DIALECT)
+    return Statement(
+        sql=str(compiled),
+        parameters=tuple(binds.parameter(name) for name in compiled.positiontup or ()),  # type: ignore[attr-defined]
+        columns=tuple(statement.selected_columns.keys()),
+    )
+
+
+# --- kinds -----------------------------------------------------------------------------------------------------------
+
+
+def _collection(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
+    if plan.rows == 0:
+        nothing = sql_select(constant("[]").label("body"), number(0).label("seen"), number(0).label("kept"))
+        return _with_totals(plan, context, nothing.subquery("c"), complete=False)
+    form = _form(plan, context)
+    limit = plan.rows + 1 if plan.paged else plan.rows
+    of = _page_of(plan, context, limit)
+    at, most = plan.rows, context.limits.page_bytes
+    if form == "plain":
+        rows = plain(context, of, bytes_at_most=most, boundary_at=at if plan.paged else None)
+    elif form == "sized":
+        rows = sized(context, of, _page_of(plan, context, limit), rows_at_most=at, bytes_at_most=most, boundary_at=at)
+    else:
+        rows = cut(context, of, rows_at_most=at, bytes_at_most=most, expanded_at_most=context.limits.expand_rows)
+    return _with_totals(plan, context, rows.subquery("c"), complete=True, limit=limit)
+
+
+def _form(plan: ReadPlan, context: Context) -> str:
+    if any(expansion.navigation.collection and expansion.mode != "count" or expansion.selection.expansions
+           for expansion in plan.selection.expansions):  # fmt: skip
+        return "cut"
+    width = widest_row(plan.selection) + sum(widest_row(item.selection) for item in plan.selection.expansions)
+    return "plain" if width * plan.rows <= context.limits.page_bytes else "sized"
+
+
+def _with_totals(
+    plan: ReadPlan, context: Context, rows: Subquery, *, complete: bool, limit: int = 0
+) -> Select[tuple[object, ...]]:
+    """The page's columns, the count when asked for, and whether the path leads here when nothing was found."""
+    columns: list[Column] = list(rows.c)
+    if plan.count:
+        total = _total(plan, context).scalar_subquery()
+        if complete and plan.after is None:
+            short = rows.c.seen < number(limit)
+            reached = short & (rows.c.seen > number(0)) if plan.skip else short
+            total = case((reached, rows.c.seen + number(plan.skip)), else_=total)
+        columns.append(total.label("count"))
+    if len(plan.steps) > 1:
+        columns.append(case((rows.c.seen == number(0), _parent(plan, context)), else_=true()).label("parent"))
+    return sql_select(*columns).select_from(rows)
+
+
+def _entity(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
+    rows = page(context, _page_of(plan, context, 1))
+    shown = show(context, rows, plan.selection, context.limits.page_bytes)
+    body = func.row_to_json(shown.row) if shown.row is not None else shown.text
+    columns: list[Column] = [cast(body, Text).label("body")]
+    if context.rendition.etags and not plan.selection.references:
+        columns.append(etag(rows.c, plan.set).label("etag"))
+    return _with_parent(plan, context, sql_select(*columns).select_from(shown.from_clause))
+
+
+def _property(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
+    assert plan.of_property is not None
+    rows = page(context, _page_of(plan, context, 1))
+    column = rows.c[plan.of_property.exposed.column]
+    if plan.kind == "property":
+        value = cast(func.to_json(json_value(column, plan.of_property, context.rendition)), Text)
+    else:
+        value = column if plan.of_property.type.name == "Edm.Binary" else raw_value(column, plan.of_property, context.rendition)
+    columns = [value.label("body")]
+    if set(etag_columns(plan.set)) <= set(rows.c.keys()):
+        columns.append(etag(rows.c, plan.set).label("etag"))
+    return _with_parent(plan, context, sql_select(*columns).select_from(rows))
+
+
+def _count(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
+    total = _total(plan, context)
+    if len(plan.steps) == 1:
+        return total
+    rows = total.subquery("c")
+    found = case((rows.c.count == number(0), _parent(plan, context)), else_=true())
+    return sql_select(rows.c.count, found.label("parent")).select_from(rows)
+
+
+WRITERS = {
+    "collection": _collection,
+    "entity": _entity,
+    "property": _property,
+    "value": _property,
+    "count": _count,
+}
+
+
+# --- the resource path -----------------------------------------------------------------------------------------------
+
+
+def _page_of(plan: ReadPlan, context: Context, limit: int) -> PageOf:
+    sources = context.sources(plan.variable)
+    return PageOf(
+        selection=plan.selection,
+        sources=sources,
+        conditions=tuple(_conditions(plan, context, sources)),
+        order=plan.order,
+        limit=limit,
+        offset=plan.skip,
+    )
+
+
+def _conditions(plan: ReadPlan, context: Context, sources: Sources) -> list[ColumnElement[bool]]:
+    conditions = _path(plan.steps, context, sources)
+    if plan.filter is not None:
+        conditions.append(expressions.predicate(plan.filter, sources, context.binds))
+    if plan.after is not None:
+        keys = [expressions.value(key.expression, sources, context.binds) for key in plan.order]
+        boundary = [
+            None if is_null else context.binds.after(index, keys[index]) for index, is_null in enumerate(plan.after)
+        ]
+        conditions.append(after(plan.order, keys, boundary))
+    return conditions
+
+
+def _path(steps: tuple[PathStep, ...], context: Context, sources: Sources) -> list[ColumnElement[bool]]:
+    """Conditions on the last step: its key, and that the steps before it lead to it."""
+    *before, last = steps
+    conditions = [
+        context.mapping.column(sources.root, property) == context.binds(value) for property, value in last.key
+    ]
+    if last.navigation is not None:
+        conditions.append(exists(_leading(tuple(before), last, context, sources)))
+    return conditions
+
+
+def _leading(
+    steps: tuple[PathStep, ...], target: PathStep, context: Context, sources: Sources
+) -> Select[tuple[object, ...]]:
+    """Entities of the step before that the target's row belongs to."""
+    previous = steps[-1].variable
+    inner = sources.inner(previous)
+    assert target.navigation is not None
+    linked = inner.link(previous, target.navigation, sources.root)
+    conditions = _path(steps, context, inner)
+    return sql_select(number(1)).select_from(inner.from_clause).where(inner.predicate, linked, *conditions)
+
+
+def _parent(plan: ReadPlan, context: Context) -> ColumnElement[bool]:
+    """Whether the entity that the last step starts from exists."""
+    steps = plan.steps[:-1]
+    sources = context.sources(steps[-1].variable)
+    conditions = _path(steps, context, sources)
+    inside = sql_select(number(1)).select_from(sources.from_clause)
+    return exists(inside.where(sources.predicate, *conditions))
+
+
+def _with_parent(plan: ReadPlan, context: Context, found: Select[tuple[object, ...]]) -> Select[tuple[object, ...]]:
+    """One row that says whether the path leads here, with nulls where nothing is behind it."""
+    if len(plan.steps) == 1:
+        return found
+    parent = sql_select(_parent(plan, context).label("parent")).subquery("q")
+    entity = found.subquery("e")
+    return sql_select(*entity.c, parent.c.parent).select_from(parent.outerjoin(entity, true()))
+
+
+def _total(plan: ReadPlan, context: Context) -> Select[tuple[int]]:
+    """How many entities there are, whatever $top, $skip and a token say."""
+    sources = context.sources(plan.variable)
+    conditions = _path(plan.steps, context, sources)
+    if plan.filter is not None:
+        conditions.append(expressions.predicate(plan.filter, sources, context.binds))
+    counted = sql_select(func.count().label("count"))
+    return counted.select_from(sources.from_clause).where(and_(sources.predicate, *conditions))
+
+
+# --- the fence -------------------------------------------------------------------------------------------------------
+
+
+def _require_org_predicates(statement: Select[tuple[object, ...]], mapping: Mapping) -> None:
+    """Refuse a statement in which a table of the exposure stands without its org predicate."""
+    tables: set[Alias] = set()
+    fenced: set[object] = set()
+    fixed = 0
+    for element in visitors.iterate(statement):
+        if isinstance(element, Alias) and mapping.entity_set_of(element) is not None:
+            tables.add(element)
+        elif isinstance(element, BinaryExpression) and element.right is ORG:
+            fenced.add(getattr(element.left, "table", None))
+            fixed += getattr(element.left, "table", None) is None
+    for table in tables:
+        entity_set = mapping.entity_set_of(table)
+        assert entity_set is not None
+        held = fixed > 0 if entity_set.exposed.fixed_org else table in fenced
+        assert held, f"a reference to {entity_set.name} without its org predicate"
