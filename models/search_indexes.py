@@ -40,7 +40,13 @@ def searched_columns() -> tuple[tuple[str, str], ...]:
 
 def ensure_search_indexes(engine: Engine, *, progress: Callable[[str], None] = lambda line: None) -> SearchIndexes:
     """Make the missing trigram indexes without blocking writers; what cannot be made is reported, never an error."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with (
+        engine.begin() as guard,
+        engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+    ):
+        # Held by a transaction of its own: a build in progress looks like an interrupted one to others.
+        if not guard.execute(text("SELECT pg_try_advisory_xact_lock(hashtext('gateway.search'))")).scalar_one():
+            return SearchIndexes(available=True, built=(), text="another process builds the search indexes")
         refusal = _ensure_extension(connection)
         home = _extension_schema(connection)
         if home is None:

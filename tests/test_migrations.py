@@ -17,6 +17,9 @@ TABLES = """
 SELECT relname FROM pg_class WHERE relnamespace = 'gateway'::regnamespace AND relkind IN ('r', 'v', 'S') ORDER BY 1
 """
 
+BUILT = "SELECT indexname FROM pg_indexes WHERE schemaname = 'gateway' AND indexname LIKE '%_trgm' ORDER BY 1"
+EXPECTED = sorted(search_indexes.index_name(*target) for target in search_indexes.searched_columns())
+
 
 @pytest.fixture
 def trigram_database(trigram_server: Server, worker: str) -> Iterator[str]:
@@ -69,12 +72,12 @@ def test_an_ordinary_role_migrates(empty_database_url: str) -> None:
         assert database.role(connection).ordinary
 
 
-def test_two_at_once(empty_database_url: str) -> None:
+def test_several_at_once(trigram_database: str) -> None:
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            database.migrate(empty_database_url)
+            database.migrate(trigram_database)
         except BaseException as failure:
             failures.append(failure)
 
@@ -84,6 +87,8 @@ def test_two_at_once(empty_database_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+    assert names(trigram_database, BUILT) == EXPECTED
+    assert names(trigram_database, "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid") == []
 
 
 def test_a_taken_lock_is_waited_for_and_tried_again(empty_database_url: str) -> None:
@@ -104,14 +109,12 @@ def test_a_taken_lock_is_waited_for_and_tried_again(empty_database_url: str) -> 
 
 def test_search_indexes_come_with_the_extension(trigram_database: str) -> None:
     database.migrate(trigram_database)
-    expected = sorted(search_indexes.index_name(*target) for target in search_indexes.searched_columns())
-    built = "SELECT indexname FROM pg_indexes WHERE schemaname = 'gateway' AND indexname LIKE '%_trgm' ORDER BY 1"
-    assert names(trigram_database, built) == expected
+    assert names(trigram_database, BUILT) == EXPECTED
     with psycopg.connect(trigram_database) as connection:
         connection.execute("DROP EXTENSION pg_trgm CASCADE")
-    assert names(trigram_database, built) == []
+    assert names(trigram_database, BUILT) == []
     database.migrate(trigram_database)
-    assert names(trigram_database, built) == expected
+    assert names(trigram_database, BUILT) == EXPECTED
     assert differences(database.sqlalchemy_url(trigram_database)) == []
 
 

@@ -207,7 +207,7 @@ CREATE TABLE gateway.job (
 CREATE INDEX ix_job_callback_due ON gateway.job (next_at, id) WHERE callback_status = 'due';
 CREATE INDEX ix_job_created ON gateway.job (org_id, created_at, id) INCLUDE (deleted_at);
 CREATE INDEX ix_job_name ON gateway.job (org_id, name, id) INCLUDE (deleted_at);
-CREATE INDEX ix_job_open ON gateway.job (status, id) WHERE status IN ('queued', 'running');
+CREATE INDEX ix_job_open ON gateway.job (status, id) WHERE status = 'queued' OR status = 'running';
 CREATE INDEX ix_job_requested_by ON gateway.job (org_id, requested_by, created_at, id) INCLUDE (deleted_at);
 CREATE INDEX ix_job_status ON gateway.job (org_id, status, created_at, id) INCLUDE (deleted_at);
 
