@@ -12,7 +12,9 @@ THROUGH: Final = ("operation", "job", "reconcile", "odata")
 quote_event = own_table(
     "quote_event",
     # No foreign key: what happened stays on record when the quote is gone.
-    reference("quote_id", nullable=False, doc="The quote it happened to."),
+    reference(
+        "quote_id", doc="The quote it happened to; empty when the org has a quote that the gateway does not know."
+    ),
     string("name", 255, nullable=False, searchable=True, doc="What happened, in a few words."),
     string("action", 40, nullable=False, doc="created, repriced, changed, revised, deleted and so on."),
     record_id("by_user_id", doc="The user who did it."),

@@ -217,11 +217,13 @@ FROM (SELECT j, k, made, n, CASE WHEN n % 100 IN (10, 11) THEN n % 5000 / 100 EL
 QUOTE_EVENTS: Final = r"""
 INSERT INTO gateway.quote_event (
     id, org_id, quote_id, name, action, by_user_id, through, request_id, changes, created_at, updated_at)
-SELECT pg_temp.seed_id('event' || n || '-' || k, made), :org, pg_temp.seed_id('quote' || n, made),
+SELECT pg_temp.seed_id('event' || n || '-' || k, made), :org,
+    CASE WHEN n % 17 <> 5 OR k > 1 THEN pg_temp.seed_id('quote' || n, made) END,
     CASE k WHEN 1 THEN 'Quote created' WHEN 2 THEN 'Status: Draft → Needs Review' ELSE 'Discount 10 % → 12.5 %' END,
     CASE k WHEN 1 THEN 'created' WHEN 2 THEN 'changed' ELSE 'repriced' END,
     CASE WHEN n % 13 <> 2 THEN pg_temp.seed_sf('005', :second, n % 40) END,
-    (ARRAY['operation', 'job', 'reconcile', 'odata'])[1 + (n / 5 + k) % 4],
+    CASE WHEN n % 17 <> 5 OR k > 1 THEN (ARRAY['operation', 'job', 'reconcile', 'odata'])[1 + (n / 5 + k) % 4]
+        ELSE 'reconcile' END,
     CASE WHEN n % 11 <> 3 THEN 'req-' || md5('quote request' || n) END,
     CASE k WHEN 1 THEN NULL WHEN 2 THEN '{"Status": ["Draft", "Needs Review"]}'
         ELSE '{"DiscountPercent": [10.00, 12.50], "PricingNote": [null, "it''s ''special''"]}' END,

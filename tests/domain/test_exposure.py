@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 import models
+from odata.edm.check import check
 from odata.edm.model import build
 from odata.exposure import ExposedSet
 from odata.mapping import SQL_TYPES
@@ -24,6 +25,7 @@ def test_the_seven_sets() -> None:
         "Quotes", "QuoteLines", "Jobs", "JobItems", "QuoteEvents", "QuoteTotals", "DiscountRules",
     ]  # fmt: skip
     build(models.exposure())
+    assert check(models.exposure()) == ()
 
 
 @pytest.mark.parametrize("entry", SETS, ids=lambda entry: entry.name)

@@ -99,7 +99,7 @@ def test_varied_as_real_data(varied_url: str) -> None:
            (SELECT FROM gateway.quote q WHERE (q.org_id, q.id, q.job_id) = (i.org_id, i.quote_id, i.job_id))""",
         """SELECT id FROM gateway.quote q WHERE job_id IS NOT NULL AND NOT EXISTS
            (SELECT FROM gateway.job j WHERE (q.org_id, q.job_id) = (j.org_id, j.id))""",
-        """SELECT id FROM gateway.quote_event e WHERE NOT EXISTS
+        """SELECT id FROM gateway.quote_event e WHERE quote_id IS NOT NULL AND NOT EXISTS
            (SELECT FROM gateway.quote q WHERE (q.org_id, q.id) = (e.org_id, e.quote_id))""",
         """SELECT id FROM gateway.quote q WHERE line_count <>
            (SELECT count(*) FROM gateway.quote_line l WHERE (q.org_id, q.id) = (l.org_id, l.quote_id))""",

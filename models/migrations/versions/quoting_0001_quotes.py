@@ -98,7 +98,7 @@ CREATE INDEX ix_quote_updated ON gateway.quote (org_id, updated_at, id) INCLUDE 
 CREATE TABLE gateway.quote_event (
     id UUID DEFAULT gateway.uuid_v7() NOT NULL,
     org_id VARCHAR(18) COLLATE "C" NOT NULL,
-    quote_id UUID NOT NULL,
+    quote_id UUID,
     name VARCHAR(255) COLLATE "C" NOT NULL,
     action VARCHAR(40) COLLATE "C" NOT NULL,
     by_user_id VARCHAR(18) COLLATE "C",
