@@ -1,0 +1,94 @@
+"""What has been proven lately: verified headers by their keyed digest, and one proof at a time for each of them.
+
+In: the value of an Authorization header. Out: the outcome of an earlier proof. No secret is kept, only a digest under
+a key that this process made for itself.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from time import monotonic
+from typing import Generic, TypeVar
+
+from odata.service import Principal
+
+T = TypeVar("T")
+
+_KEY = secrets.token_bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A proven caller. fresh_until: a monotonic time; afterwards it must be proven again. proof: what it matched."""
+
+    principal: Principal
+    fresh_until: float
+    proof: str = ""
+
+    def fresh(self) -> bool:
+        return monotonic() < self.fresh_until
+
+
+def digest(header: str) -> bytes:
+    """The key under which a header's outcome is kept: an HMAC that only this process can make."""
+    return hmac.digest(_KEY, header.encode("utf-8", "surrogatepass"), "sha256")
+
+
+class Recent(Generic[T]):
+    """At most `entries` values by digest; the one used longest ago goes first."""
+
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self._values: OrderedDict[bytes, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: bytes) -> T | None:
+        with self._lock:
+            value = self._values.get(key)
+            if value is not None:
+                self._values.move_to_end(key)
+            return value
+
+    def put(self, key: bytes, value: T) -> None:
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._entries:
+                self._values.popitem(last=False)
+
+    def drop(self, key: bytes) -> None:
+        with self._lock:
+            self._values.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class SingleFlight(Generic[T]):
+    """Concurrent calls with one key run the work once; all get its value, or its exception."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: dict[bytes, Future[T]] = {}
+
+    def run(self, key: bytes, work: Callable[[], T]) -> T:
+        with self._lock:
+            running = self._running.get(key)
+            if running is None:
+                own = self._running[key] = Future[T]()
+        if running is not None:
+            return running.result()
+        try:
+            own.set_result(work())
+        except BaseException as error:
+            own.set_exception(error)
+        finally:
+            with self._lock:
+                del self._running[key]
+        return own.result()

@@ -1,0 +1,195 @@
+"""sql.run against a real server: values in and out, what a statement may not do, what the client hears of errors."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from odata.errors import (
+    ArithmeticFailure,
+    BadRequest,
+    Forbidden,
+    InternalError,
+    InvalidLiteral,
+    LimitExceeded,
+    ODataError,
+    QueryTimeout,
+    Unavailable,
+)
+from odata.sql.connections import ConnectionLimits
+from odata.sql.errors import TRANSLATIONS, translate
+from odata.sql.run import Database, Timings
+
+ID = "6f0c2a52-0000-4000-8000-000000000001"
+
+
+@pytest.fixture(params=[False, True], ids=["session", "transaction_pooler"])
+def database(request: pytest.FixtureRequest, empty_database_url: str) -> Iterator[Database]:
+    limits = ConnectionLimits(connections=2, statement_timeout_seconds=0.5, transaction_pooler=request.param)
+    one = Database(empty_database_url, limits=limits)
+    yield one
+    one.close()
+
+
+def test_values_travel_as_text_and_json_comes_back_undecoded(database: Database) -> None:
+    row = database.fetch(
+        """SELECT $1::text, $2::uuid[], $3::numeric, '{"a": 1}'::json, '{"a":1}'::jsonb, 9007199254740993::bigint""",
+        ["größe", [ID, None], "1.50"],
+    )
+    assert row == ("größe".encode(), [UUID(ID), None], Decimal("1.50"), b'{"a": 1}', b'{"a": 1}', 9007199254740993)
+
+
+def test_no_row_is_none_and_fetch_all_gives_all(database: Database) -> None:
+    assert database.fetch("SELECT 1 WHERE $1::boolean", ["false"]) is None
+    assert database.fetch_all("SELECT n FROM generate_series(1, $1::int) n", ["3"]) == [(1,), (2,), (3,)]
+
+
+def test_the_session_is_read_only_in_utc_with_time_limits(database: Database) -> None:
+    names = ("transaction_read_only", "TimeZone", "statement_timeout", "lock_timeout", "client_encoding")
+    values = [database.fetch("SELECT current_setting($1::text)::varchar", [name]) for name in names]
+    assert values == [("on",), ("UTC",), ("500ms",), ("2s",), ("UTF8",)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters", "expected"),
+    [
+        ("SELECT 1 / $1::int", ["0"], ArithmeticFailure),
+        ("SELECT $1::int * 1000000", ["1000000"], ArithmeticFailure),
+        ("SELECT $1::int", ["99999999999999999999"], ArithmeticFailure),
+        ("SELECT $1::timestamptz", ["294277-01-01T00:00:00Z"], ArithmeticFailure),
+        ("SELECT ln($1::numeric)", ["0"], ArithmeticFailure),
+        ("SELECT $1::int", ["x"], InvalidLiteral),
+        ("SELECT $1::date", ["2026-02-30x"], InvalidLiteral),
+        ("SELECT 'a' ~ $1::text", ["("], InvalidLiteral),
+        ("SELECT $1::text", ["a\x00b"], InvalidLiteral),
+        ("SELECT $1::text", ["\ud800"], InvalidLiteral),
+        ("SELECT $1::text[]", [["\ud800"]], InvalidLiteral),
+        ("SELECT substr('a', 1, $1::int)", ["-1"], BadRequest),
+        ("CREATE TABLE written (id int)", [], Forbidden),
+        ("SELECT * FROM nowhere", [], Unavailable),
+        ("SELECT nothing FROM pg_class", [], Unavailable),
+        ("SELECT pg_sleep(3)", [], QueryTimeout),
+        ("SELEC", [], InternalError),
+        ("SELECT $1::text", ["x"] * 65_536, LimitExceeded),
+    ],
+)
+def test_an_error_is_told_without_sql_and_the_connection_goes_on(
+    database: Database, sql: str, parameters: list[str], expected: type[ODataError]
+) -> None:
+    with pytest.raises(expected) as caught:
+        database.fetch(sql, parameters)
+    assert type(caught.value) is expected
+    for hidden in ("SELECT", "nowhere", "nothing", "pg_", "relation", "column", "psycopg", "294277"):
+        assert hidden not in caught.value.message
+    assert database.fetch("SELECT 1") == (1,)
+
+
+@pytest.mark.parametrize("state", sorted(key for key in TRANSLATIONS if len(key) == 5))
+def test_every_sqlstate_of_the_table_exists(state: str) -> None:
+    error = psycopg.errors.lookup(state)("x")
+    assert translate(error).status in (400, 403, 503)
+
+
+def test_a_statement_repeated_stays_prepared_and_prepare_false_does_not(empty_database_url: str) -> None:
+    database = Database(empty_database_url, limits=ConnectionLimits(connections=1, prepare_after=2))
+    for _ in range(4):
+        database.fetch("SELECT $1::int", ["1"])
+        database.fetch("SELECT $1::bigint", ["1"], prepare=False)
+    database.fetch("SELECT $1::smallint", ["1"], prepare=True)
+    prepared = database.fetch_all("SELECT statement::varchar FROM pg_prepared_statements ORDER BY 1")
+    assert prepared == [("SELECT $1::int",), ("SELECT $1::smallint",)]
+    database.close()
+
+
+def test_a_prepared_statement_whose_result_changed_is_run_again(empty_database_url: str) -> None:
+    database = Database(empty_database_url, limits=ConnectionLimits(connections=1, prepare_after=0))
+    with psycopg.connect(empty_database_url, autocommit=True) as other:
+        other.execute("CREATE TABLE changing (id int); INSERT INTO changing VALUES (1)")
+        assert database.fetch("SELECT * FROM changing") == (1,)
+        other.execute("ALTER TABLE changing ADD COLUMN name varchar DEFAULT 'x'")
+        assert database.fetch("SELECT * FROM changing") == (1, "x")
+    database.close()
+
+
+def test_a_lock_is_waited_for_only_so_long(empty_database_url: str) -> None:
+    database = Database(empty_database_url, limits=ConnectionLimits(connections=1, lock_timeout_seconds=0.1))
+    with psycopg.connect(empty_database_url) as other:
+        other.execute("CREATE TABLE locked (id int)")
+        other.commit()
+        other.execute("LOCK TABLE locked")
+        with pytest.raises(Unavailable):
+            database.fetch("SELECT * FROM locked")
+    database.close()
+
+
+def test_timings_say_what_a_request_spent(database: Database) -> None:
+    timings = Timings()
+    database.fetch("SELECT pg_sleep(0.05)", timings=timings)
+    database.fetch("SELECT 1", timings=timings)
+    assert timings.statements == 2
+    assert timings.run_ms > 50
+    assert timings.retries == 0
+
+
+def test_those_who_would_wait_beyond_the_limit_are_refused_at_once(empty_database_url: str) -> None:
+    limits = ConnectionLimits(connections=1, waiting=1, acquire_timeout_seconds=0.4)
+    database = Database(empty_database_url, limits=limits)
+    database.fetch("SELECT 1")
+    outcomes: list[tuple[str, float]] = []
+
+    def ask(statement: str) -> None:
+        began = time.monotonic()
+        try:
+            database.fetch(statement)
+            outcomes.append(("answered", time.monotonic() - began))
+        except Unavailable as refusal:
+            assert refusal.headers["Retry-After"]
+            outcomes.append(("refused", time.monotonic() - began))
+
+    threads = [threading.Thread(target=ask, args=("SELECT pg_sleep(1)",))]
+    threads += [threading.Thread(target=ask, args=("SELECT 1",)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.1)
+    assert database.measures()["in_use"] == 1
+    for thread in threads:
+        thread.join()
+    at_once, after_waiting, answered = sorted(outcomes, key=lambda outcome: outcome[1])
+    assert at_once[0] == after_waiting[0] == "refused" and answered[0] == "answered"
+    assert at_once[1] < 0.1 and 0.3 < after_waiting[1] < 0.6
+    database.close()
+
+
+def test_a_forked_process_makes_connections_of_its_own(empty_database_url: str) -> None:
+    database = Database(empty_database_url, limits=ConnectionLimits(connections=1))
+    backend = database.fetch("SELECT pg_backend_pid()")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, repr(database.fetch("SELECT pg_backend_pid()")).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() not in ("", repr(backend))
+    assert database.fetch("SELECT pg_backend_pid()") == backend
+    database.close()
+
+
+def test_reads_take_turns_among_followers_and_fall_back_to_the_primary(
+    empty_database_url: str, seeded_url: str
+) -> None:
+    limits = ConnectionLimits(connections=1, acquire_timeout_seconds=0.3, connect_timeout_seconds=1)
+    gone = "postgresql://nobody@127.0.0.1:1/nothing"
+    database = Database(empty_database_url, replica_urls=[seeded_url, gone], limits=limits)
+    names = {database.fetch("SELECT current_database()::varchar") for _ in range(4)}
+    assert len(names) == 2
+    assert database.measures()["follower_faults"] == 1
+    database.close()
