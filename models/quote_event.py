@@ -13,7 +13,7 @@ quote_event = own_table(
     "quote_event",
     # No foreign key: what happened stays on record when the quote is gone.
     reference(
-        "quote_id", doc="The quote it happened to; empty when the org has a quote that the gateway does not know."
+        "quote_id", doc="The quote it happened to; empty when only the org knows it."
     ),
     string("name", 255, nullable=False, searchable=True, doc="What happened, in a few words."),
     string("action", 40, nullable=False, doc="created, repriced, changed, revised, deleted and so on."),

@@ -1,7 +1,7 @@
 """Everything the model can say: each primitive type, an enumeration, recursion, odd keys, wide sets, long names.
 
-`EXPOSURE` is what a service shows, `create` makes and fills the tables in schema `everything` of a test database, for two
-orgs. The rows are corner values. What a service must survive but no literal can name (infinity, years past 9999) is
+`EXPOSURE` is what a service shows, `create` makes and fills the tables in schema `everything` of a test database, for
+two orgs. The rows are corner values. What a service must survive but no literal can name (infinity, years past 9999) is
 added by `add_infinite_rows` on request.
 """
 
