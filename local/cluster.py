@@ -203,6 +203,7 @@ def _launch(cluster: Cluster, server_account: account.Account | None, sockets: P
             reason = _last_line(cluster.log.read_text(errors="replace"), "FATAL")
             raise Trouble(f"PostgreSQL did not start: {reason}{_hint(reason)} (whole log: {cluster.log})")
         if time.monotonic() - began > _START_SECONDS:
+            process.kill()
             raise Trouble(f"PostgreSQL did not answer within {_START_SECONDS:g} s; its log: {cluster.log}")
         if time.monotonic() - told > 5:
             told = time.monotonic()
@@ -256,8 +257,11 @@ def _clear_leftovers(cluster: Cluster) -> None:
 
 
 def _socket_directory(cluster: Cluster) -> Path:
-    """The home itself, or a short path of its own where the home's is too long for a socket."""
-    if len(os.fsencode(cluster.home / _SOCKET)) <= _SOCKET_PATH_BYTES:
+    """The home itself, or a short path of its own where the home's is too long for a socket.
+
+    libpq reads a comma in a host as the end of the first of several hosts, so a path with one will not do either.
+    """
+    if len(os.fsencode(cluster.home / _SOCKET)) <= _SOCKET_PATH_BYTES and "," not in str(cluster.home):
         return cluster.home
     name = f"gateway-{hashlib.sha256(os.fsencode(cluster.home)).hexdigest()[:16]}"
     for folder in (Path(tempfile.gettempdir()), Path("/tmp")):
