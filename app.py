@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import fields
 from http import HTTPStatus
 
 import psycopg
@@ -9,9 +11,29 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 import settings as gateway_settings
-from models import database
+from models import credential, database
+from models import exposure as _exposure
 from odata import errors
+from odata.edm.check import check
+from odata.exposure import Exposure
 from odata.payload.errors import error_body
+from odata.plan.limits import Limits, Profile
+from odata.plan.paging import Signer
+from odata.plan.values import widen_record_id
+from odata.protocol.auth import Authenticator, Platform
+from odata.protocol.basic import Basic, BasicLimits, FindCredential
+from odata.protocol.bearer import Bearer, TokenRules
+from odata.protocol.blueprint import AnyPath, Http, blueprint
+from odata.protocol.bodies import BodyLimits
+from odata.protocol.keys import FileKey, PublishedKeys
+from odata.protocol.negotiate import negotiate
+from odata.protocol.report import reporter
+from odata.service import Principal, Service
+from odata.shapes import ShapeCache
+from odata.sql.connections import ConnectionLimits
+from odata.sql.run import Database
+
+log = logging.getLogger(__name__)
 
 READINESS_SECONDS = 3
 
@@ -25,11 +47,112 @@ def create_app(settings: gateway_settings.Settings | None = None) -> Flask:
     settings = settings or gateway_settings.load(need=("DATABASE_URL", "GATEWAY_SECRET"))
     app = Flask("gateway", static_folder=None)
     app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.url_map.converters["any_path"] = AnyPath
     app.before_request(_refuse_script_name)
     app.register_error_handler(HTTPException, _refused)
     _add_health(app, settings)
     _add_front_page(app, settings)
+    app.register_blueprint(blueprint(http(settings)))
     return app
+
+
+def http(settings: gateway_settings.Settings) -> Http:
+    """The OData service with everything it is joined to."""
+    authenticator = _authenticator(settings)
+    return Http(
+        service=service(settings),
+        verify=authenticator,
+        source=authenticator.platform.source,
+        extra_headers=authenticator.platform.response_headers,
+        report=reporter(settings.log_level),
+        bodies=BodyLimits(
+            raw_bytes=settings.body_bytes, inflated_bytes=settings.inflated_body_bytes, ratio=settings.inflate_ratio
+        ),
+        cors_origins=settings.cors_origins,
+        timings=settings.debug_timings,
+    )
+
+
+def service(settings: gateway_settings.Settings, exposure: Exposure | None = None) -> Service:
+    """The OData service over the database of the settings; `exposure` None shows the quotes and jobs."""
+    exposure = exposure or _exposure()
+    for warning in check(exposure):
+        log.warning("%s", warning)
+    secrets = (settings.gateway_secret, settings.gateway_secret_previous)
+    return Service(
+        exposure=exposure,
+        database=_database(settings),
+        negotiate=negotiate,
+        signer=Signer(tuple(secret.encode() for secret in secrets if secret)),
+        root=f"{settings.public_url}/odata/v4/",
+        limits=_limits(settings),
+        date_type=settings.salesforce_date_type,
+        deadline_seconds=settings.request_deadline_seconds,
+        shapes=ShapeCache(entries=settings.shape_cache_entries, total_bytes=settings.shape_cache_bytes),
+    )
+
+
+def _database(settings: gateway_settings.Settings) -> Database:
+    limits = ConnectionLimits(
+        connections=settings.pool_connections,
+        waiting=settings.pool_waiting_requests,
+        acquire_timeout_seconds=settings.acquire_timeout_seconds,
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+        statement_timeout_seconds=settings.statement_timeout_seconds,
+        lock_timeout_seconds=settings.lock_timeout_seconds,
+        idle_in_transaction_timeout_seconds=settings.idle_in_transaction_timeout_seconds,
+        transaction_pooler=settings.db_pooler == "transaction",
+    )
+    replicas = [database.libpq_url(url) for url in settings.database_replica_urls]
+    return Database(database.libpq_url(settings.database_url), replica_urls=replicas, limits=limits)
+
+
+def _limits(settings: gateway_settings.Settings) -> Limits:
+    """Every limit of reading has the name of its setting."""
+    same = {one.name: getattr(settings, one.name) for one in fields(Limits) if hasattr(settings, one.name)}
+    return Limits(**same)
+
+
+def _authenticator(settings: gateway_settings.Settings) -> Authenticator:
+    if settings.odata_auth == "anonymous":
+        log.warning("ODATA_AUTH=anonymous: everybody may read the rows of %s", settings.anonymous_org)
+    return Authenticator(
+        basic=Basic(_credentials(settings), BasicLimits(failures_per_minute=settings.login_failures_per_minute)),
+        bearer=_bearer(settings),
+        anonymous=_anonymous(settings),
+        platform=Platform(trusted_proxies=settings.trusted_proxies),
+    )
+
+
+def _credentials(settings: gateway_settings.Settings) -> FindCredential:
+    """Look-ups of credentials, over a connection of their own: each is believed for a minute."""
+    url = database.libpq_url(settings.database_url)
+    seconds = max(round(settings.connect_timeout_seconds), 1)
+
+    def find(username: str) -> credential.CredentialRow | None:
+        with psycopg.connect(url, connect_timeout=seconds, application_name="gateway login") as connection:
+            return credential.find(connection, username)
+
+    return find
+
+
+def _anonymous(settings: gateway_settings.Settings) -> Principal | None:
+    if settings.odata_auth != "anonymous":
+        return None
+    org_id = widen_record_id(settings.anonymous_org)
+    profile: Profile = "salesforce" if settings.anonymous_profile == "salesforce" else "strict"
+    return Principal(identity="anonymous", org_id=org_id, profile=profile)
+
+
+def _bearer(settings: gateway_settings.Settings) -> Bearer | None:
+    if not settings.jwt_issuer:
+        return None
+    rules = TokenRules(
+        issuer=settings.jwt_issuer, audience=settings.jwt_audience, org_claim=settings.jwt_org_claim
+    )
+    keys = FileKey(settings.jwt_key_file) if settings.jwt_key_file else PublishedKeys(settings.jwt_jwks_url)
+    return Bearer(rules, keys)
 
 
 def _refuse_script_name() -> Response | None:

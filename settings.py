@@ -195,6 +195,12 @@ class Settings:
     cors_origins: tuple[str, ...] = setting(
         "CORS_ORIGINS", several(ORIGIN), (), "origins whose pages may read the service; none unless set"
     )
+    trusted_proxies: int = setting(
+        "TRUSTED_PROXIES",
+        whole(0, 5),
+        0,
+        "proxies in front that add to X-Forwarded-For and say X-Forwarded-Proto; 1 on Heroku",
+    )
     log_level: str = setting(
         "LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info", "least level that is logged"
     )
@@ -366,6 +372,8 @@ def _with_surroundings(given: Settings, variables: Mapping[str, str]) -> Setting
     derived: dict[str, Any] = {}
     if "HOST" not in variables and on_dyno:
         derived["host"] = "0.0.0.0"  # Heroku's router comes from outside
+    if "TRUSTED_PROXIES" not in variables and on_dyno:
+        derived["trusted_proxies"] = 1  # Heroku's router
     if not given.public_url:
         domain = variables.get("HEROKU_APP_DEFAULT_DOMAIN_NAME")
         if on_dyno and not domain:

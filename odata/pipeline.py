@@ -230,7 +230,7 @@ def _written(
         return links.next_link(keys, None if asked is None else asked - rows)
 
     named = None if row is None else dict(zip(prepared.statement.columns, row, strict=True))
-    written = write(plan, prepared.frame, named, next_link, service.limits.row_bytes)
+    written = write(plan, prepared.frame, named, next_link, service.limits.max_row_bytes)
     trace.facts.update(set=plan.set.name, rows=written.rows)
     if plan.kind == "value" and plan.of_property is not None and plan.of_property.type.name == "Edm.Binary":
         format = replace(format, content_type="application/octet-stream")
@@ -362,7 +362,7 @@ def _links(service: Service, principal: Principal, parts: Parts) -> Links:
         org_id=principal.org_id,
         profile=principal.profile,
         signer=service.signer,
-        most_bytes=service.limits.url_bytes,
+        most_bytes=service.limits.request_line_bytes,
     )
 
 

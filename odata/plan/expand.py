@@ -100,7 +100,7 @@ def _expansion(
         order=total_order(options.orderby, variable, inner) if navigation.collection and mode != "count" else (),
         top=options.top.value if options.top else None,
         skip=_skip(options, scope),
-        rows=scope.limits.page_rows,
+        rows=scope.limits.max_page_size,
         count=bool(options.count),
         mode=mode,  # type: ignore[arg-type]
         place=_place(item),
@@ -121,8 +121,8 @@ def _selection(mode: str, variable: Variable, options: Options, nested: tuple[Ex
 
 def _skip(options: Options, scope: Scope) -> int:
     value = options.skip.value if options.skip else 0
-    if value > scope.limits.skip:
-        raise LimitExceeded(f"$skip is {value}; the limit is {scope.limits.skip}.", target="$skip")
+    if value > scope.limits.max_skip:
+        raise LimitExceeded(f"$skip is {value}; the limit is {scope.limits.max_skip}.", target="$skip")
     return value
 
 

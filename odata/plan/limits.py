@@ -13,11 +13,11 @@ Profile: TypeAlias = OneOf["strict", "salesforce"]
 class Limits:
     """Every limit of reading, with units in the names; the defaults are those of the settings."""
 
-    page_rows: int = 2000
-    one_page_top: int = 2001
-    page_bytes: int = 7_000_000
-    row_bytes: int = 8_000_000
-    skip: int = 100_000
+    max_page_size: int = 2000
+    max_top_one_page: int = 2001
+    max_page_bytes: int = 7_000_000
+    max_row_bytes: int = 8_000_000
+    max_skip: int = 100_000
     filter_nodes: int = 4000
     filter_depth: int = 50
     function_depth: int = 15
@@ -29,4 +29,4 @@ class Limits:
     expand_rows: int = 20_000
     search_terms: int = 100
     search_characters: int = 1000
-    url_bytes: int = 8190
+    request_line_bytes: int = 8190

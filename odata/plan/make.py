@@ -87,9 +87,9 @@ def _check_options(kind: Kind, options: Options, limits: Limits) -> None:
     for name in APPLICABLE:
         if getattr(options, name) is not None and name not in ALLOWED_OPTIONS[kind]:
             raise InvalidOption(f"${name} does not apply to {DESCRIBED[kind]}.", target=f"${name}")
-    if options.skip is not None and options.skip.value > limits.skip:
+    if options.skip is not None and options.skip.value > limits.max_skip:
         raise LimitExceeded(
-            f"$skip is {options.skip.value}; the limit is {limits.skip}. Follow next links to go deeper.", target="$skip"
+            f"$skip is {options.skip.value}; the limit is {limits.max_skip}. Follow next links to go deeper.", target="$skip"
         )
 
 

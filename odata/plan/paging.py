@@ -40,9 +40,9 @@ class Page:
         An explicit $top up to the limit is one page; every other page has at most the page limit or the preferred number.
         """
         wanted = self.remaining if self.after is not None else top
-        largest = limits.page_rows
-        if wanted is not None and wanted <= limits.one_page_top:
-            largest = limits.one_page_top
+        largest = limits.max_page_size
+        if wanted is not None and wanted <= limits.max_top_one_page:
+            largest = limits.max_top_one_page
         if self.preferred_rows is not None:
             largest = min(largest, self.preferred_rows)
         if wanted is not None and wanted <= largest:

@@ -27,7 +27,7 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.elements import ColumnElement, Grouping
 
 from odata.edm.types import DOUBLE, INT64, SINGLE
 from odata.functions import (
@@ -135,7 +135,7 @@ class _Writer:
                 found = self._membership(node)
                 return func.coalesce(found, false(), type_=Boolean()) if nullable(node.operand) else found
             case Negation():
-                operand = self.exact(node.operand)
+                operand = self.operand(node.operand)
                 return typed(Sql, -(cast(operand, BigInteger()) if node.type is INT64 else operand))
             case Arithmetic():
                 return self._arithmetic(node)
@@ -149,6 +149,11 @@ class _Writer:
                 return func.coalesce(self._search(node), false(), type_=Boolean())
             case _:
                 assert_never(node)
+
+    def operand(self, node: Bound) -> Sql:
+        """The value of an operand, in parentheses where an operator could bind to a part of it."""
+        written = self.exact(node)
+        return written if isinstance(node, Value | PropertyValue | CountValue) else Grouping(written)
 
     # --- values ---
 
@@ -164,13 +169,13 @@ class _Writer:
 
     def _call(self, node: FunctionCall) -> Sql:
         if node.name == "cast":
-            return cast_value(self.exact(node.arguments[0]), type_of(node.arguments[0]), node.type)
+            return cast_value(self.operand(node.arguments[0]), type_of(node.arguments[0]), node.type)
         if node.name == "has":
-            return self.exact(node.arguments[0]) == self.exact(node.arguments[1])
+            return self.operand(node.arguments[0]) == self.operand(node.arguments[1])
         pattern = node.arguments[1] if len(node.arguments) == 2 else None
         if isinstance(pattern, Value) and (pattern.transform or "").startswith("like_"):
-            return self._like(self.exact(node.arguments[0]), self.binder(pattern), node)
-        arguments = [self.exact(argument) for argument in node.arguments]
+            return self._like(self.operand(node.arguments[0]), self.binder(pattern), node)
+        arguments = [self.operand(argument) for argument in node.arguments]
         if node.ignore_case:
             arguments = [folded(argument) for argument in arguments]
         chosen = overload(node.name, tuple(type_of(argument) for argument in node.arguments)) or FUNCTIONS[node.name][0]
@@ -178,11 +183,11 @@ class _Writer:
 
     def _like(self, operand: Sql, pattern: Sql, node: FunctionCall) -> Sql:
         """LIKE under the collation that the trigram indexes have, whatever the column's own."""
-        operand = collate(operand if node.indexable else operand.concat(_BLANK), CASE_COLLATION)
+        operand = collate(operand if node.indexable else _unindexed(operand), CASE_COLLATION)
         return operand.ilike(pattern) if node.ignore_case else operand.like(pattern)
 
     def _arithmetic(self, node: Arithmetic) -> Sql:
-        left, right = self.exact(node.left), self.exact(node.right)
+        left, right = self.operand(node.left), self.operand(node.right)
         types = type_of(node.left), type_of(node.right)
         if types[0].family == "number" and types[1].family == "number":
             left, right = promoted(left, types[0], node), promoted(right, types[1], node)
@@ -197,7 +202,7 @@ class _Writer:
             return self.loose(node.operand)
         if not exact and not node.negated:
             return not_(self.exact(node.operand))
-        operand = self.exact(node.operand)
+        operand = self.operand(node.operand)
         if not nullable(node.operand):
             return operand if node.value != node.negated else not_(operand)
         wanted = true() if node.value else false()
@@ -208,7 +213,7 @@ class _Writer:
     def _comparison(self, node: Comparison, *, exact: bool) -> Sql:
         if isinstance(node.right, Null):
             return self._null_test(node, exact=exact)
-        left, right = self.exact(node.left), self.exact(node.right)
+        left, right = self.operand(node.left), self.operand(node.right)
         if node.operator in ("gt", "ge", "lt", "le"):
             return self._order(node, left, right, exact=exact)
         may_be_null = nullable(node.left), nullable(node.right)
@@ -227,7 +232,7 @@ class _Writer:
         return not_(equal)
 
     def _null_test(self, node: Comparison, *, exact: bool) -> Sql:
-        operand = self.exact(node.left)
+        operand = self.operand(node.left)
         if node.operator == "eq":
             return or_(operand.is_(None), operand == _BLANK) if node.null_as_blank else operand.is_(None)
         if not node.null_as_blank:
@@ -253,9 +258,9 @@ class _Writer:
         return operand if isinstance(node, Value) else collate(operand, BINARY_COLLATION)
 
     def _membership(self, node: Membership) -> Sql:
-        operand = self.exact(node.operand)
+        operand = self.operand(node.operand)
         parts: list[Sql] = [_in_array(operand, self.binder.array(node.values))] if node.values else []
-        parts += [operand == self.exact(other) for other in node.others]
+        parts += [operand == self.operand(other) for other in node.others]
         if node.with_null:
             parts.append(operand.is_(None))
             if node.null_as_blank:
@@ -270,7 +275,7 @@ class _Writer:
             if node.name == "any":
                 conditions.append(writer.loose(node.predicate))
             else:
-                conditions.append(writer.exact(node.predicate).is_not(true()))
+                conditions.append(writer.operand(node.predicate).is_not(true()))
         source = inner.from_clause
         found = exists(select(literal_column("1")).select_from(source).where(*conditions).correlate_except(source))
         return found if node.name == "any" else not_(found)
@@ -294,8 +299,13 @@ class _Writer:
         pattern = self.binder(node.value)
         columns: list[Sql] = [self.sources.column(node.variable, property) for property in node.properties]
         if not node.indexable:
-            columns = [column.concat(_BLANK) for column in columns]
+            columns = [_unindexed(column) for column in columns]
         return or_(false(), *(collate(column, CASE_COLLATION).ilike(pattern) for column in columns))
+
+
+def _unindexed(operand: Sql) -> Sql:
+    """The same text in a form that no index has."""
+    return Grouping(operand.concat(_BLANK))
 
 
 def _in_array(operand: Sql, array: Sql) -> Sql:

@@ -63,7 +63,7 @@ def _collection(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
     form = _form(plan, context)
     limit = plan.rows + 1 if plan.paged else plan.rows
     of = _page_of(plan, context, limit)
-    at, most = plan.rows, context.limits.page_bytes
+    at, most = plan.rows, context.limits.max_page_bytes
     if form == "plain":
         rows = plain(context, of, bytes_at_most=most, boundary_at=at if plan.paged else None)
     elif form == "sized":
@@ -78,7 +78,7 @@ def _form(plan: ReadPlan, context: Context) -> str:
            for expansion in plan.selection.expansions):  # fmt: skip
         return "cut"
     width = widest_row(plan.selection) + sum(widest_row(item.selection) for item in plan.selection.expansions)
-    return "plain" if width * plan.rows <= context.limits.page_bytes else "sized"
+    return "plain" if width * plan.rows <= context.limits.max_page_bytes else "sized"
 
 
 def _with_totals(
@@ -100,7 +100,7 @@ def _with_totals(
 
 def _entity(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
     rows = page(context, _page_of(plan, context, 1))
-    shown = show(context, rows, plan.selection, context.limits.page_bytes)
+    shown = show(context, rows, plan.selection, context.limits.max_page_bytes)
     body = func.row_to_json(shown.row) if shown.row is not None else shown.text
     columns: list[Column] = [cast(body, Text).label("body")]
     if context.rendition.etags and not plan.selection.references:

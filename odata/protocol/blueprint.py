@@ -1,0 +1,189 @@
+"""The service over HTTP: Flask's request becomes a Request, the Response Flask's. About ten lines a view.
+
+Knows HTTP and nothing of OData's URLs. Standard: Protocol, "Header Fields" and "Common Response Status Codes".
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+from flask import Blueprint, request
+from flask import Response as FlaskResponse
+from werkzeug.routing import BaseConverter
+
+from odata.errors import InternalError, InvalidHeader, ODataError
+from odata.messages import Request, Response
+from odata.payload.errors import error_body
+from odata.pipeline import Trace, answer
+from odata.protocol.bodies import BodyLimits, inflated, zipped
+from odata.protocol.negotiate import VARY, error_format, preferences, query_body
+from odata.service import Principal, Service, Verify
+
+PREFIX = "/odata/v4"
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+OVERRIDES = {"PATCH": "PATCH", "MERGE": "PATCH", "PUT": "PUT", "DELETE": "DELETE"}
+ALLOW = "GET, HEAD, POST, OPTIONS"
+
+log = logging.getLogger(__name__)
+
+
+class AnyPath(BaseConverter):
+    """Whatever follows the service root, slashes included; `pipeline` reads it from the raw target."""
+
+    regex = ".*"
+    part_isolating = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """What the views need beside the Service. source: the caller's address from headers and peer.
+
+    extra_headers: of every answer, from the request's headers. report: writes the log line. cors_origins: who may read from a browser.
+    """
+
+    service: Service
+    verify: Verify
+    source: Callable[[dict[str, str], str], str]
+    extra_headers: Callable[[dict[str, str]], tuple[tuple[str, str], ...]]
+    report: Callable[[Request, Principal | None, Response, Trace, str], None]
+    bodies: BodyLimits
+    cors_origins: tuple[str, ...] = ()
+    timings: bool = False
+
+
+def blueprint(http: Http) -> Blueprint:
+    """Routes of the OData service."""
+    routes = Blueprint("odata", __name__, url_prefix=PREFIX)
+
+    def view(rest: str = "") -> FlaskResponse:
+        return _serve(http)
+
+    routes.add_url_rule("", "root", view, methods=METHODS, provide_automatic_options=False)
+    routes.add_url_rule("/<any_path:rest>", "resource", view, methods=METHODS, provide_automatic_options=False)
+    return routes
+
+
+def _serve(http: Http) -> FlaskResponse:
+    started = perf_counter()
+    trace, request_id = Trace(), str(uuid4())
+    environ = request.environ
+    headers = _headers(environ)
+    asked, principal = Request(method=environ["REQUEST_METHOD"], headers=headers), None
+    try:
+        asked = _request(environ, headers)
+        if asked.method == "OPTIONS":
+            reply = Response(status=204, headers=(("Allow", ALLOW), ("OData-Version", "4.0")))
+        else:
+            with trace.stage("auth"):
+                principal = http.verify(headers, http.source(headers, environ.get("REMOTE_ADDR", "")))
+            asked = _with_body(asked, http)
+            reply = _answered(http, asked, principal, trace)
+    except ODataError as problem:
+        reply = _refused(problem, headers, request_id)
+    except Exception:
+        log.exception("request %s failed", request_id)
+        reply = _refused(InternalError("The service has a defect here."), headers, request_id)
+    trace.stages["total"] = (perf_counter() - started) * 1000
+    return _sent(http, asked, reply, principal, trace, request_id)
+
+
+def _headers(environ: dict[str, Any]) -> dict[str, str]:
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    for name, key in (("content-type", "CONTENT_TYPE"), ("content-length", "CONTENT_LENGTH")):
+        if environ.get(key):
+            headers[name] = environ[key]
+    return headers
+
+
+def _request(environ: dict[str, Any], headers: dict[str, str]) -> Request:
+    """The request with its raw target and the method that a tunnel names.
+
+    Raises: InvalidHeader (400) for a tunnelled method that is none; only POST can be a tunnel.
+    """
+    target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
+    if not target.startswith("/"):
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    path, _, query = target.partition("?")
+    method = environ["REQUEST_METHOD"]
+    override = headers.get("x-http-method") or headers.get("x-http-method-override")
+    if method == "POST" and override is not None:
+        if override.strip().upper() not in OVERRIDES:
+            raise InvalidHeader(
+                f"X-HTTP-METHOD '{override[:20]}' is none of PATCH, MERGE, PUT, DELETE.", target="X-HTTP-METHOD"
+            )
+        method = OVERRIDES[override.strip().upper()]
+    return Request(method=method, path=path.lstrip("/").removeprefix(PREFIX.lstrip("/")).lstrip("/"), query=query, headers=headers)
+
+
+def _with_body(asked: Request, http: Http) -> Request:
+    """POST .../$query carries its options in the body; they go behind those of the URL. No other body is read."""
+    if asked.method != "POST" or not asked.path.rstrip("/").endswith("/$query"):
+        return asked
+    query_body(asked.headers)
+    text = inflated(request.stream, asked.headers, http.bodies).decode("utf-8", "strict").strip()
+    return replace(asked, query=f"{asked.query}&{text}" if asked.query else text)
+
+
+def _answered(http: Http, asked: Request, principal: Principal, trace: Trace) -> Response:
+    preferred, applied = preferences(asked.headers, page_rows=http.service.limits.max_page_size)
+    reply = answer(http.service, asked, principal, preferred_rows=preferred.max_page_size, trace=trace)
+    return replace(reply, headers=(*reply.headers, ("Preference-Applied", applied))) if applied else reply
+
+
+def _refused(problem: ODataError, headers: dict[str, str], request_id: str) -> Response:
+    format = error_format(headers)
+    return Response(
+        status=problem.status,
+        headers=(
+            ("OData-Version", format.version), ("Content-Type", "application/json"), *problem.headers.items(),
+        ),  # fmt: skip
+        body=(error_body(problem, request_id),),
+        facts={"error": problem.code},
+    )
+
+
+def _sent(
+    http: Http, asked: Request, reply: Response, principal: Principal | None, trace: Trace, request_id: str
+) -> FlaskResponse:
+    encoding, body = zipped(b"".join(reply.body), asked.headers.get("accept-encoding", ""))
+    sent = FlaskResponse(b"" if request.method == "HEAD" else body, status=reply.status)
+    sent.headers.clear()
+    for name, value in reply.headers:
+        sent.headers[name] = value
+    if reply.status not in (204, 304):
+        sent.headers["Content-Length"] = str(len(body))
+    if encoding:
+        sent.headers["Content-Encoding"] = encoding
+    sent.headers["Vary"] = VARY + ", Accept-Encoding"
+    sent.headers["Cache-Control"] = "no-store"
+    sent.headers["X-Content-Type-Options"] = "nosniff"
+    sent.headers["X-Request-Id"] = request_id
+    for name, value in http.extra_headers(dict(asked.headers)):
+        sent.headers[name] = value
+    _allow_origin(http, asked, sent)
+    if http.timings:
+        sent.headers["Server-Timing"] = ", ".join(f"{name};dur={ms:.3f}" for name, ms in trace.stages.items())
+    trace.facts["bytes"] = len(body)
+    http.report(asked, principal, reply, trace, request_id)
+    return sent
+
+
+def _allow_origin(http: Http, asked: Request, sent: FlaskResponse) -> None:
+    """CORS is off unless origins are set."""
+    origin = asked.headers.get("origin")
+    if not http.cors_origins or origin is None:
+        return
+    sent.headers["Vary"] += ", Origin"
+    if "*" not in http.cors_origins and origin not in http.cors_origins:
+        return
+    sent.headers["Access-Control-Allow-Origin"] = origin
+    sent.headers["Access-Control-Expose-Headers"] = "OData-Version, ETag, Preference-Applied, X-Request-Id"
+    if asked.method == "OPTIONS":
+        sent.headers["Access-Control-Allow-Methods"] = ALLOW
+        sent.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, OData-Version, OData-MaxVersion, Prefer, If-None-Match"
+        sent.headers["Access-Control-Max-Age"] = "600"

@@ -1,0 +1,74 @@
+"""Bodies: request bodies read within their limits, answers compressed when the client can take it.
+
+Nothing is read past a limit, so a small body cannot become a large one in memory. Source: RFC 9110, "Content-Encoding".
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from odata.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
+
+LEAST_ZIPPED_BYTES = 1400
+ZIP_LEVEL = 1
+WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_GZIP_REFUSED = re.compile(r"\bgzip\s*;\s*q=0(?:\.0*)?(?![.0-9])")
+
+
+class Stream(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyLimits:
+    """raw and inflated bytes of a request body, and how many times it may grow when inflated."""
+
+    raw_bytes: int = 8_000_000
+    inflated_bytes: int = 16_000_000
+    ratio: int = 100
+
+
+def inflated(stream: Stream, headers: Mapping[str, str], limits: BodyLimits) -> bytes:
+    """The body, decompressed.
+
+    Raises: PayloadTooLarge (413) naming the limit, UnsupportedMediaType (415) for an encoding, BadRequest (400) for broken data.
+    """
+    raw = stream.read(limits.raw_bytes + 1)
+    if len(raw) > limits.raw_bytes:
+        raise PayloadTooLarge(f"The body is longer than the limit of {limits.raw_bytes} bytes.")
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return raw
+    if encoding not in WINDOW_BITS:
+        raise UnsupportedMediaType(f"Content-Encoding '{encoding[:40]}' is not served; gzip and deflate are.")
+    return _inflate(raw, WINDOW_BITS[encoding], limits)
+
+
+def _inflate(raw: bytes, window_bits: int, limits: BodyLimits) -> bytes:
+    most = min(limits.inflated_bytes, max(len(raw), 100) * limits.ratio)
+    inflater = zlib.decompressobj(window_bits)
+    try:
+        text = inflater.decompress(raw, most + 1)
+    except zlib.error:
+        raise BadRequest("The body is not what its Content-Encoding says.", target="Content-Encoding") from None
+    if len(text) > most:
+        raise PayloadTooLarge(
+            f"The body inflates to more than {most} bytes; the limits are {limits.inflated_bytes} bytes and {limits.ratio} "
+            "times its size."
+        )
+    if not inflater.eof or inflater.unused_data:
+        raise BadRequest("The compressed body is cut off or followed by something else.", target="Content-Encoding")
+    return text
+
+
+def zipped(body: bytes, accept_encoding: str) -> tuple[str | None, bytes]:
+    """(Content-Encoding, body), compressed when the client takes gzip and it pays."""
+    accepted = accept_encoding.lower()
+    if len(body) < LEAST_ZIPPED_BYTES or "gzip" not in accepted or _GZIP_REFUSED.search(accepted):
+        return None, body
+    return "gzip", gzip.compress(body, ZIP_LEVEL, mtime=0)

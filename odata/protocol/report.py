@@ -1,0 +1,52 @@
+"""One JSON line a request for the log. No literal of a URL, no credential, no row ever stands in it.
+
+Fields: request id, method, set, names of options, status, rows, bytes, milliseconds per stage, whether the shape was known.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from odata.messages import Request, Response
+from odata.payload.next_links import option_name
+from odata.pipeline import Trace
+from odata.service import Principal
+
+KNOWN_OPTIONS = frozenset({
+    "filter", "search", "orderby", "select", "expand", "top", "skip", "count", "skiptoken", "format", "apply", "compute",
+})  # fmt: skip
+
+Report = Callable[[Request, Principal | None, Response, Trace, str], None]
+
+
+def reporter(level: str) -> Report:
+    """Writes the line to standard output when `level` lets information through."""
+    if logging.getLevelNamesMapping()[level.upper()] > logging.INFO:
+        return lambda *_: None
+    return _report
+
+
+def _report(asked: Request, principal: Principal | None, reply: Response, trace: Trace, request_id: str) -> None:
+    line = {
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "request_id": request_id,
+        "method": asked.method,
+        "status": reply.status,
+        "org": principal.org_id if principal else None,
+        "who": principal.identity if principal else None,
+        "options": _options(asked.query),
+        **trace.facts,
+        **reply.facts,
+        "ms": {name: round(ms, 3) for name, ms in trace.stages.items()},
+    }
+    sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _options(query: str) -> list[str]:
+    """Names of known system query options; a name that is not known may be anything, so it is not repeated."""
+    names = (option_name(item.partition("=")[0].replace("%24", "$")) for item in query.split("&") if item)
+    return [name for name in names if name in KNOWN_OPTIONS]
