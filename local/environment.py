@@ -105,7 +105,7 @@ def _create() -> int:
 def _install(files: list[Path]) -> int:
     names = [line for file in files for line in file.read_text().splitlines() if "==" in line]
     _say(f"installing {len(names)} pinned packages (a minute or so when they have to be downloaded)")
-    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--retries", "2"]
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--retries", "1"]
     command += [word for file in files for word in ("-r", str(file))]
     output: list[str] = []
     with subprocess.Popen(
@@ -119,7 +119,7 @@ def _install(files: list[Path]) -> int:
         return 0
     if _OFFLINE.search("".join(output)):
         return _fail("the packages could not be downloaded, there seems to be no network: connect, then run make again")
-    errors = [line.strip() for line in output if line.startswith("ERROR:")]
+    errors = [line.strip() for line in output if line.strip().startswith("ERROR:")]
     return _fail(f"pip could not install the packages: {errors[0] if errors else _last_line(''.join(output))}")
 
 
