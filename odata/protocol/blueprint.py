@@ -6,7 +6,7 @@ Knows HTTP and nothing of OData's URLs. Standard: Protocol, "Header Fields" and 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from flask import Blueprint, request
 from flask import Response as FlaskResponse
+from werkzeug.datastructures import Headers
 from werkzeug.routing import BaseConverter
 
 from odata.errors import InternalError, InvalidHeader, ODataError
@@ -28,6 +29,11 @@ PREFIX = "/odata/v4"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 OVERRIDES = {"PATCH": "PATCH", "MERGE": "PATCH", "PUT": "PUT", "DELETE": "DELETE"}
 ALLOW = "GET, HEAD, POST, OPTIONS"
+ALWAYS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+VARY_ALWAYS = VARY + ", Accept-Encoding"
+CORS_REQUEST_HEADERS = (
+    "Authorization, Content-Type, OData-Version, OData-MaxVersion, Prefer, If-None-Match, Content-Encoding"
+)
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +54,8 @@ class Http:
 
     service: Service
     verify: Verify
-    source: Callable[[dict[str, str], str], str]
-    extra_headers: Callable[[dict[str, str]], tuple[tuple[str, str], ...]]
+    source: Callable[[Mapping[str, str], str], str]
+    extra_headers: Callable[[Mapping[str, str]], tuple[tuple[str, str], ...]]
     report: Callable[[Request, Principal | None, Response, Trace, str], None]
     bodies: BodyLimits
     cors_origins: tuple[str, ...] = ()
@@ -151,39 +157,34 @@ def _sent(
     http: Http, asked: Request, reply: Response, principal: Principal | None, trace: Trace, request_id: str
 ) -> FlaskResponse:
     encoding, body = zipped(b"".join(reply.body), asked.headers.get("accept-encoding", ""))
-    sent = FlaskResponse(b"" if request.method == "HEAD" else body, status=reply.status)
-    sent.headers.clear()
-    for name, value in reply.headers:
-        sent.headers[name] = value
-    if reply.status not in (204, 304):
-        sent.headers["Content-Length"] = str(len(body))
-    if encoding:
-        sent.headers["Content-Encoding"] = encoding
-    sent.headers["Vary"] = VARY + ", Accept-Encoding"
-    sent.headers["Cache-Control"] = "no-store"
-    sent.headers["X-Content-Type-Options"] = "nosniff"
-    sent.headers["X-Request-Id"] = request_id
-    for name, value in http.extra_headers(dict(asked.headers)):
-        sent.headers[name] = value
-    _allow_origin(http, asked, sent)
-    if http.timings:
-        sent.headers["Server-Timing"] = ", ".join(f"{name};dur={ms:.3f}" for name, ms in trace.stages.items())
     trace.facts["bytes"] = len(body)
+    headers = [*reply.headers, *ALWAYS, ("X-Request-Id", request_id), *http.extra_headers(asked.headers)]
+    if reply.status not in (204, 304):
+        headers.append(("Content-Length", str(len(body))))
+    if encoding:
+        headers.append(("Content-Encoding", encoding))
+    headers.append(("Vary", VARY_ALWAYS + ", Origin" if http.cors_origins else VARY_ALWAYS))
+    headers += _allowed_origin(http, asked)
+    if http.timings:
+        timing = ", ".join(f"{name};dur={ms:.3f}" for name, ms in trace.stages.items())
+        headers.append(("Server-Timing", timing))
     http.report(asked, principal, reply, trace, request_id)
+    sent = FlaskResponse(b"" if request.method == "HEAD" else body, status=reply.status)
+    sent.headers = Headers(headers)
     return sent
 
 
-def _allow_origin(http: Http, asked: Request, sent: FlaskResponse) -> None:
+def _allowed_origin(http: Http, asked: Request) -> list[tuple[str, str]]:
     """CORS is off unless origins are set."""
     origin = asked.headers.get("origin")
-    if not http.cors_origins or origin is None:
-        return
-    sent.headers["Vary"] += ", Origin"
-    if "*" not in http.cors_origins and origin not in http.cors_origins:
-        return
-    sent.headers["Access-Control-Allow-Origin"] = origin
-    sent.headers["Access-Control-Expose-Headers"] = "OData-Version, ETag, Preference-Applied, X-Request-Id"
+    if origin is None or ("*" not in http.cors_origins and origin not in http.cors_origins):
+        return []
+    headers = [
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Expose-Headers", "OData-Version, ETag, Preference-Applied, X-Request-Id"),
+    ]
     if asked.method == "OPTIONS":
-        sent.headers["Access-Control-Allow-Methods"] = ALLOW
-        sent.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, OData-Version, OData-MaxVersion, Prefer, If-None-Match"
-        sent.headers["Access-Control-Max-Age"] = "600"
+        headers.append(("Access-Control-Allow-Methods", ALLOW))
+        headers.append(("Access-Control-Allow-Headers", CORS_REQUEST_HEADERS))
+        headers.append(("Access-Control-Max-Age", "600"))
+    return headers

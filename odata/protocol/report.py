@@ -5,11 +5,11 @@ Fields: request id, method, set, names of options, status, rows, bytes, millisec
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from json import JSONEncoder
 
 from odata.messages import Request, Response
 from odata.payload.next_links import option_name
@@ -19,6 +19,8 @@ from odata.service import Principal
 KNOWN_OPTIONS = frozenset({
     "filter", "search", "orderby", "select", "expand", "top", "skip", "count", "skiptoken", "format", "apply", "compute",
 })  # fmt: skip
+
+_encode = JSONEncoder(ensure_ascii=False).encode
 
 Report = Callable[[Request, Principal | None, Response, Trace, str], None]
 
@@ -43,7 +45,7 @@ def _report(asked: Request, principal: Principal | None, reply: Response, trace:
         **reply.facts,
         "ms": {name: round(ms, 3) for name, ms in trace.stages.items()},
     }
-    sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    sys.stdout.write(_encode(line) + "\n")
 
 
 def _options(query: str) -> list[str]:
