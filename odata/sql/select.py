@@ -6,12 +6,13 @@ is always expressible. A table reference without its org predicate does not comp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 from sqlalchemy import Select, Text, and_, case, cast, exists, func, select as sql_select, true
 from sqlalchemy.dialects.postgresql import psycopg
-from sqlalchemy.sql import visitors
-from sqlalchemy.sql.elements import BinaryExpression, ColumnElement
+from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, ColumnElement
 from sqlalchemy.sql.selectable import Alias, Subquery
 
 from odata.mapping import ORG, Mapping
@@ -227,7 +228,7 @@ def _require_org_predicates(statement: Select[tuple[object, ...]], mapping: Mapp
     tables: set[Alias] = set()
     fenced: set[object] = set()
     fixed = 0
-    for element in visitors.iterate(statement):
+    for element in _elements(statement):
         if isinstance(element, Alias) and mapping.entity_set_of(element) is not None:
             tables.add(element)
         elif isinstance(element, BinaryExpression) and element.right is ORG:
@@ -238,3 +239,15 @@ def _require_org_predicates(statement: Select[tuple[object, ...]], mapping: Mapp
         assert entity_set is not None
         held = fixed > 0 if entity_set.exposed.fixed_org else table in fenced
         assert held, f"a reference to {entity_set.name} without its org predicate"
+
+
+def _elements(statement: Select[Any]) -> Iterator[ClauseElement]:
+    """Every element of a statement once; parts that several columns share are not walked again."""
+    seen: set[int] = set()
+    waiting: list[ClauseElement] = [statement]
+    while waiting:
+        element = waiting.pop()
+        if id(element) not in seen:
+            seen.add(id(element))
+            yield element
+            waiting.extend(element.get_children())  # type: ignore[arg-type]
