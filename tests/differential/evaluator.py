@@ -1,7 +1,7 @@
 """A naive evaluator of filters over rows in memory: the standard's words in the plainest Python, nothing rewritten.
 
-In: expression nodes as parsed (names as written) and rows by entity set. Out: True, False or None (unknown). It shares no code with
-`plan` and `sql`. Unserved on purpose: what the generator never makes.
+In: expression nodes as parsed (names as written) and rows by entity set. Out: True, False or None (unknown). It shares
+no code with `plan` and `sql`. Unserved on purpose: what the generator never makes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal,
 from typing import Any
 from uuid import UUID
 
-from odata.edm.model import EntitySet, Model
+from odata.edm.model import EntitySet, Model, NavigationProperty
 from odata.url.nodes import (
     Binary,
     Call,
@@ -153,11 +153,7 @@ class Evaluator:
                     return None
                 return stored(current[name], entity_set, name)
             navigation = entity_set.navigation[name]
-            targets = [] if current is None else [
-                other
-                for other in self.rows[navigation.target.name]
-                if all(current[own.name] is not None and current[own.name] == other[its.name] for own, its in navigation.on)
-            ]  # fmt: skip
+            targets = [] if current is None else related(current, navigation, self.rows)
             entity_set = navigation.target
             if navigation.collection:
                 assert index == len(steps) - 1
@@ -180,6 +176,14 @@ class Evaluator:
             self.value(node.tail.predicate, {**scope, node.tail.variable: (entity_set, row)}) is True for row in targets
         ]
         return any(answers) if node.tail.name == "any" else all(answers)
+
+
+def related(row: Row, navigation: NavigationProperty, rows: dict[str, list[Row]]) -> list[Row]:
+    return [
+        other
+        for other in rows[navigation.target.name]
+        if all(row[own.name] is not None and row[own.name] == other[its.name] for own, its in navigation.on)
+    ]
 
 
 # --- values ---

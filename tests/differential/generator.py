@@ -6,9 +6,36 @@ from random import Random
 
 STRINGS = ("String", "Name", "RequiredString", "Long", "Parent/String", "Parent/Parent/Name")
 TEXTS = (
-    "", "a", "A", "%", "_", "\\", "''", "100%", "_under", "under\\slash", "first", "FIRST 1", "é", "É", "Ü", "ü", "東", "🚀",
-    "null", "o", "it''s", "e\u0301", "\u00a0", " ", "x", "ß", "ABC", "abc", "ing",
-)  # fmt: skip
+    "",
+    "a",
+    "A",
+    "%",
+    "_",
+    "\\",
+    "''",
+    "100%",
+    "_under",
+    "under\\slash",
+    "first",
+    "FIRST 1",
+    "é",
+    "É",
+    "Ü",
+    "ü",
+    "東",
+    "🚀",
+    "null",
+    "o",
+    "it''s",
+    "e\u0301",
+    "\u00a0",
+    " ",
+    "x",
+    "ß",
+    "ABC",
+    "abc",
+    "ing",
+)
 INTEGERS = (
     "Int16",
     "Int32",
@@ -38,9 +65,12 @@ LITERALS = (
 )
 MOMENTS = ("DateTimeOffset", "RequiredDateTimeOffset", "Parent/DateTimeOffset")
 MOMENT_LITERALS = (
-    "2024-02-29T12:00:00.123456+02:00", "2026-03-31T22:30:00Z", "1970-01-01T00:00:00Z", "2026-01-01T00:00:00Z",
+    "2024-02-29T12:00:00.123456+02:00",
+    "2026-03-31T22:30:00Z",
+    "1970-01-01T00:00:00Z",
+    "2026-01-01T00:00:00Z",
     "9999-12-31T23:59:59.999999Z",
-)  # fmt: skip
+)
 DATES = ("2024-02-29", "2026-03-31", "1970-01-01", "0001-01-01", "9999-12-31", "2026-12-31")
 DURATIONS = ("PT1S", "P1DT2H3M4.5S", "PT36H", "-P1D", "PT0S")
 GUIDS = (
@@ -92,16 +122,24 @@ class Generator:
             return f"{navigation}/any()"
         inner = {
             "Children": [
-                f"x/Int32 {self.pick(*COMPARISONS)} {self.pick(*LITERALS)}", f"contains(x/String,{self.text()})",
-                f"x/String {self.pick('eq', 'ne')} null", "x/Int32 gt Int32", f"x/Parent/Name eq {self.pick('Name', '$it/Name')}",
-                "x/Boolean", f"x/Pairs/any(y:y/Amount gt {self.pick('0', '1.125', 'x/Int32')})", "not x/Boolean",
+                f"x/Int32 {self.pick(*COMPARISONS)} {self.pick(*LITERALS)}",
+                f"contains(x/String,{self.text()})",
+                f"x/String {self.pick('eq', 'ne')} null",
+                "x/Int32 gt Int32",
+                f"x/Parent/Name eq {self.pick('Name', '$it/Name')}",
+                "x/Boolean",
+                f"x/Pairs/any(y:y/Amount gt {self.pick('0', '1.125', 'x/Int32')})",
+                "not x/Boolean",
             ],
             "Pairs": [
-                f"x/Amount {self.pick(*COMPARISONS)} {self.pick('0', '1.375', '-0.875')}", f"x/Left eq {self.text()}",
-                f"x/Notes/any(y:contains(y/Text,{self.text()}))", f"x/Thing/Name {self.pick('eq', 'ne')} Name",
-                "x/Notes/all(y:y/Text ne null)", f"contains(x/Left,{self.text()}) {self.pick('eq', 'ne')} false",
+                f"x/Amount {self.pick(*COMPARISONS)} {self.pick('0', '1.375', '-0.875')}",
+                f"x/Left eq {self.text()}",
+                f"x/Notes/any(y:contains(y/Text,{self.text()}))",
+                f"x/Thing/Name {self.pick('eq', 'ne')} Name",
+                "x/Notes/all(y:y/Text ne null)",
+                f"contains(x/Left,{self.text()}) {self.pick('eq', 'ne')} false",
             ],
-        }[navigation]  # fmt: skip
+        }[navigation]
         condition = self.pick(*inner)
         if depth > 1 and self.random.random() < 0.4:
             condition = f"{condition} {self.pick('and', 'or')} not ({self.pick(*inner)})"
@@ -122,11 +160,15 @@ class Generator:
             return property
         inner = self.string(depth - 1)
         return self.pick(
-            f"tolower({inner})", f"toupper({inner})", f"trim({inner})", f"concat({inner},{self.text()})",
-            f"concat({inner},{property})", f"substring({inner},{self.pick('0', '1', '3', '-2', '100')})",
+            f"tolower({inner})",
+            f"toupper({inner})",
+            f"trim({inner})",
+            f"concat({inner},{self.text()})",
+            f"concat({inner},{property})",
+            f"substring({inner},{self.pick('0', '1', '3', '-2', '100')})",
             f"substring({inner},{self.pick('0', '2', '-3')},{self.pick('0', '1', '5')})",
             f"case({property} eq null:'none',{property} eq '':{inner},true:{inner})",
-        )  # fmt: skip
+        )
 
     def searches(self) -> str:
         pattern = self.text() if self.random.random() < 0.85 else self.string(0)
@@ -143,7 +185,8 @@ class Generator:
         if choice < 0.15:
             return f"{self.pick(*NUMBERS, 'Single')} {self.pick('eq', 'ne')} null"
         if choice < 0.25:
-            return f"{self.pick('Double', 'Single')} {self.pick(*COMPARISONS)} {self.pick('NaN', 'INF', '-INF', '0', '2.5')}"
+            special = self.pick("NaN", "INF", "-INF", "0", "2.5")
+            return f"{self.pick('Double', 'Single')} {self.pick(*COMPARISONS)} {special}"
         if self.lenient and choice < 0.3:
             return f"{self.pick(*INTEGERS[:5], 'Decimal')} {self.pick(*COMPARISONS)} '{self.pick('7', '1.0', ' 42 ')}'"
         other = self.pick(*LITERALS) if choice < 0.8 else self.pick(*NUMBERS)
@@ -156,14 +199,27 @@ class Generator:
         left = self.pick(*INTEGERS, "Decimal", "Double")
         right = self.pick(*INTEGERS, "2", "3", "0.5")
         return self.pick(
-            f"({left} add {right})", f"({left} sub {right})", f"({left} mul {right})", f"(-{self.pick('Int32', 'Double', 'Decimal')})",
-            f"({self.pick(*INTEGERS)} div {self.pick('2', '-3', 'Int16')})", f"({self.pick(*INTEGERS)} mod {self.pick('2', '-3')})",
-            f"({self.pick(*INTEGERS)} divby {self.pick('2', '4', '0')})", f"length({self.string()})",
-            f"round({left})", f"floor({left})", f"ceiling({left})", f"year({self.pick('Date', *MOMENTS)})",
-            f"month({self.pick('Date', *MOMENTS)})", f"hour({self.pick('TimeOfDay', *MOMENTS)})", f"day({self.pick(*MOMENTS)})",
-            f"second({self.pick('TimeOfDay', *MOMENTS)})", f"fractionalseconds({self.pick(*MOMENTS)})", "totalseconds(Duration)",
-            f"minute({self.pick(*MOMENTS)})", "totaloffsetminutes(DateTimeOffset)",
-        )  # fmt: skip
+            f"({left} add {right})",
+            f"({left} sub {right})",
+            f"({left} mul {right})",
+            f"(-{self.pick('Int32', 'Double', 'Decimal')})",
+            f"({self.pick(*INTEGERS)} div {self.pick('2', '-3', 'Int16')})",
+            f"({self.pick(*INTEGERS)} mod {self.pick('2', '-3')})",
+            f"({self.pick(*INTEGERS)} divby {self.pick('2', '4', '0')})",
+            f"length({self.string()})",
+            f"round({left})",
+            f"floor({left})",
+            f"ceiling({left})",
+            f"year({self.pick('Date', *MOMENTS)})",
+            f"month({self.pick('Date', *MOMENTS)})",
+            f"hour({self.pick('TimeOfDay', *MOMENTS)})",
+            f"day({self.pick(*MOMENTS)})",
+            f"second({self.pick('TimeOfDay', *MOMENTS)})",
+            f"fractionalseconds({self.pick(*MOMENTS)})",
+            "totalseconds(Duration)",
+            f"minute({self.pick(*MOMENTS)})",
+            "totaloffsetminutes(DateTimeOffset)",
+        )
 
     def moments(self) -> str:
         choice = self.random.random()
@@ -176,7 +232,8 @@ class Generator:
         if choice < 0.5:
             return f"time({left}) {operator} {self.pick('22:30:00', '00:00:00', '10:00:00.123456')}"
         if choice < 0.6:
-            return f"({left} {self.pick('add', 'sub')} duration'{self.pick(*DURATIONS)}') {operator} {self.pick(*MOMENT_LITERALS)}"
+            by = f"{self.pick('add', 'sub')} duration'{self.pick(*DURATIONS)}'"
+            return f"({left} {by}) {operator} {self.pick(*MOMENT_LITERALS)}"
         if choice < 0.7:
             return f"({left} sub {self.pick(*MOMENTS)}) {operator} duration'{self.pick(*DURATIONS)}'"
         if self.lenient and choice < 0.8:
@@ -198,23 +255,41 @@ class Generator:
         operator, equality = self.pick(*COMPARISONS), self.pick("eq", "ne")
         guid = self.pick(*GUIDS)
         choices = [
-            "Boolean", "not Boolean", "RequiredBoolean", f"Boolean {equality} {self.pick('true', 'false', 'null', 'Parent/Boolean')}",
-            f"Color {operator} '{self.pick('Red', 'Green', 'Blue')}'", f"Color {equality} null", f"Color {equality} Parent/Color",
-            f"Color has Everything.Color'{self.pick('Red', 'Green')}'", f"not (Color has '{self.pick('Red', 'Green')}')",
-            f"Guid {equality} {guid}", f"Guid {equality} null", f"Duration {operator} duration'{self.pick(*DURATIONS)}'",
-            f"Duration {operator} '{self.pick(*DURATIONS)}'", f"TimeOfDay {operator} {self.pick('06:00:00', '12:34:56.789', '18:00')}",
-            f"Parent {equality} null", f"Parent/Parent {equality} null", f"Int32 {operator} @missing",
-        ]  # fmt: skip
+            "Boolean",
+            "not Boolean",
+            "RequiredBoolean",
+            f"Boolean {equality} {self.pick('true', 'false', 'null', 'Parent/Boolean')}",
+            f"Color {operator} '{self.pick('Red', 'Green', 'Blue')}'",
+            f"Color {equality} null",
+            f"Color {equality} Parent/Color",
+            f"Color has Everything.Color'{self.pick('Red', 'Green')}'",
+            f"not (Color has '{self.pick('Red', 'Green')}')",
+            f"Guid {equality} {guid}",
+            f"Guid {equality} null",
+            f"Duration {operator} duration'{self.pick(*DURATIONS)}'",
+            f"Duration {operator} '{self.pick(*DURATIONS)}'",
+            f"TimeOfDay {operator} {self.pick('06:00:00', '12:34:56.789', '18:00')}",
+            f"Parent {equality} null",
+            f"Parent/Parent {equality} null",
+            f"Int32 {operator} @missing",
+        ]
         if self.lenient:
             choices += [f"Guid {equality} '{guid}'", f"Guid {equality} 'nonsense'", f"Guid {equality} '{guid.upper()}'"]
         return self.pick(*choices)
 
     def membership(self) -> str:
         lists = {
-            "Int32": LITERALS, "Decimal": LITERALS, "Double": (*LITERALS, "NaN", "INF"), "String": tuple(f"'{text}'" for text in TEXTS),
-            "tolower(String)": tuple(f"'{text}'" for text in TEXTS), "Guid": GUIDS, "Date": DATES, "Color": ("'Red'", "'Blue'"),
-            "Id": LITERALS, "year(Date)": ("2024", "2026", "1.5"),
-        }  # fmt: skip
+            "Int32": LITERALS,
+            "Decimal": LITERALS,
+            "Double": (*LITERALS, "NaN", "INF"),
+            "String": tuple(f"'{text}'" for text in TEXTS),
+            "tolower(String)": tuple(f"'{text}'" for text in TEXTS),
+            "Guid": GUIDS,
+            "Date": DATES,
+            "Color": ("'Red'", "'Blue'"),
+            "Id": LITERALS,
+            "year(Date)": ("2024", "2026", "1.5"),
+        }
         left = self.pick(*lists)
         items = [self.pick(*lists[left], "null") for _ in range(self.random.randint(1, 4))]
         if self.random.random() < 0.3:
