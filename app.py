@@ -38,10 +38,10 @@ log = logging.getLogger(__name__)
 READINESS_SECONDS = 3
 
 
-def create_app(settings: gateway_settings.Settings | None = None) -> Flask:
+def create_app(settings: gateway_settings.Settings | None = None, exposure: Exposure | None = None) -> Flask:
     """The WSGI application.
 
-    Args:   settings: None reads them from the environment.
+    Args:   settings: None reads them from the environment. exposure: None shows the quotes and jobs.
     Raises: SettingsError when one is missing or wrong.
     """
     settings = settings or gateway_settings.load(need=("DATABASE_URL", "GATEWAY_SECRET"))
@@ -53,15 +53,15 @@ def create_app(settings: gateway_settings.Settings | None = None) -> Flask:
     app.register_error_handler(HTTPException, _refused)
     _add_health(app, settings)
     _add_front_page(app, settings)
-    app.register_blueprint(blueprint(http(settings)))
+    app.register_blueprint(blueprint(http(settings, exposure)))
     return app
 
 
-def http(settings: gateway_settings.Settings) -> Http:
-    """The OData service with everything it is joined to."""
+def http(settings: gateway_settings.Settings, exposure: Exposure | None = None) -> Http:
+    """The OData service with everything it is joined to; `exposure` None shows the quotes and jobs."""
     authenticator = _authenticator(settings)
     return Http(
-        service=service(settings),
+        service=service(settings, exposure),
         verify=authenticator,
         source=authenticator.platform.source,
         extra_headers=authenticator.platform.response_headers,
