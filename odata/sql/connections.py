@@ -8,6 +8,7 @@ no longer trusted.
 from __future__ import annotations
 
 import select
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -26,14 +27,22 @@ Row: TypeAlias = tuple[Any, ...]
 RV = TypeVar("RV")
 
 RECONNECT_SECONDS: Final = 1.0
-"""The pool tries again after a second, then leaves it to the next request: no back-off that outlives the fault."""
+"""The pool tries again after a second, then begins anew: no back-off that outlives the fault."""
+
+
+STALL_SECONDS: Final = 0.25
+"""When no connection changed hands for so long, all are held by something slow, and waiting in crowds is no use."""
+
+MOST_ABANDONED: Final = 1000
+"""psycopg-pool counts those who gave up until a connection comes back; this bounds what an outage leaves behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
     """How many connections there are, how long anything may take, and what stands between.
 
-    connections: of one process to one server. waiting: requests that may wait for one; more are refused at once.
+    connections: of one process to one server. waiting: requests that may have one or wait for one with patience; those
+    beyond wait only while connections change hands. Two less than there are threads, it leaves two for other answers.
     prepare_after: runs of a statement before it stays prepared; prepared_statements: kept per connection.
     transaction_pooler: PgBouncer in transaction mode stands between: no session state, nothing prepared.
     """
@@ -87,6 +96,9 @@ class Connections:
     def __init__(self, url: str, limits: ConnectionLimits, *, name: str) -> None:
         self.name = name
         self._limits = limits
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._moved_at = monotonic()
         self._pool: ConnectionPool[ReadConnection] = ConnectionPool(
             conninfo=url,
             connection_class=ReadConnection,
@@ -94,9 +106,12 @@ class Connections:
             configure=_configure(limits),
             min_size=limits.connections,
             max_size=limits.connections,
-            max_waiting=max(limits.waiting, 1),  # 0 would mean no limit
+            max_waiting=MOST_ABANDONED,
             timeout=limits.acquire_timeout_seconds,
             reconnect_timeout=RECONNECT_SECONDS,
+            # Left to the next request, the pool would not come back: it still counts those who gave up waiting,
+            # refuses the next one, and so never grows again.
+            reconnect_failed=ConnectionPool.check,
             open=True,
             name=name,
         )
@@ -105,29 +120,47 @@ class Connections:
         """A usable connection; dead ones met on the way are replaced behind the scenes.
 
         Args:   deadline: monotonic time by which the whole request must be done.
-        Raises: Unavailable, at once when too many wait already, else after the acquire timeout.
+        Raises: Unavailable after the acquire timeout; at once when too many wait already and nothing moves.
         """
         give_up = min(deadline, monotonic() + self._limits.acquire_timeout_seconds)
-        while True:
-            try:
-                connection = self._pool.getconn(timeout=give_up - monotonic())
-            except TooManyRequests:
-                raise Unavailable("Too many requests wait for the database already; try again shortly.") from None
-            except (PoolTimeout, PoolClosed):
-                raise Unavailable("No connection to the database became free in time; try again shortly.") from None
-            if connection.usable():
-                connection.deadline = deadline
-                return connection
-            self.discard(connection)
+        with self._lock:
+            self._inside += 1
+            patient = self._inside <= self._limits.waiting
+        try:
+            connection = self._wait(give_up, patient)
+        except BaseException:
+            self._leave()
+            raise
+        self._moved_at = monotonic()
+        connection.deadline = deadline
+        return connection
 
     def give(self, connection: ReadConnection) -> None:
-        """Give a connection back; one left in the middle of something is rolled back or replaced by the pool."""
+        """Give a connection back; a closed one, or one left in the middle of something, is replaced by the pool."""
         self._pool.putconn(connection)
+        self._moved_at = monotonic()
+        self._leave()
 
-    def discard(self, connection: ReadConnection) -> None:
-        """Give back a connection that is no longer trusted: it is closed, and another one is made."""
-        connection.close()
-        self._pool.putconn(connection)
+    def _leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+
+    def _wait(self, give_up: float, patient: bool) -> ReadConnection:
+        while True:
+            until = give_up if patient else min(give_up, self._moved_at + STALL_SECONDS)
+            try:
+                # A free connection is found even when there is no time left to wait for one.
+                connection = self._pool.getconn(timeout=max(until - monotonic(), 0.001))
+            except PoolTimeout:
+                if patient or monotonic() >= min(give_up, self._moved_at + STALL_SECONDS):
+                    raise _no_connection(patient) from None
+            except (PoolClosed, TooManyRequests):
+                raise _no_connection(patient) from None
+            else:
+                if connection.usable():
+                    return connection
+                connection.close()
+                self._pool.putconn(connection)
 
     def measures(self) -> dict[str, int]:
         """size, in_use and waiting of now, for the log."""
@@ -137,6 +170,12 @@ class Connections:
 
     def close(self) -> None:
         self._pool.close(timeout=1.0)
+
+
+def _no_connection(patient: bool) -> Unavailable:
+    if patient:
+        return Unavailable("No connection to the database became free in time; try again shortly.")
+    return Unavailable("Too many requests wait for the database already; try again shortly.")
 
 
 def _connect_arguments(url: str, limits: ConnectionLimits) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def test_a_statement_over_the_limit_ends_with_its_backend(empty_database_url: st
     began = time.monotonic()
     assert _outcome(database, "SELECT pg_sleep(60)", 25.0) == "503"
     assert 19 <= time.monotonic() - began <= 21
-    left = database.fetch("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60%'")
+    left = database.fetch("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'")
     assert left == (0,)
     database.close()
 

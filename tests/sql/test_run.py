@@ -139,31 +139,50 @@ def test_timings_say_what_a_request_spent(database: Database) -> None:
 
 
 def test_those_who_would_wait_beyond_the_limit_are_refused_at_once(empty_database_url: str) -> None:
-    limits = ConnectionLimits(connections=1, waiting=1, acquire_timeout_seconds=0.4)
+    limits = ConnectionLimits(connections=1, waiting=2, acquire_timeout_seconds=0.5)
     database = Database(empty_database_url, limits=limits)
     database.fetch("SELECT 1")
-    outcomes: list[tuple[str, float]] = []
+    outcomes: dict[str, tuple[str, float]] = {}
 
-    def ask(statement: str) -> None:
+    def ask(name: str, statement: str) -> None:
         began = time.monotonic()
         try:
             database.fetch(statement)
-            outcomes.append(("answered", time.monotonic() - began))
+            outcomes[name] = ("answered", time.monotonic() - began)
         except Unavailable as refusal:
             assert refusal.headers["Retry-After"]
-            outcomes.append(("refused", time.monotonic() - began))
+            outcomes[name] = ("refused", time.monotonic() - began)
 
-    threads = [threading.Thread(target=ask, args=("SELECT pg_sleep(1)",))]
-    threads += [threading.Thread(target=ask, args=("SELECT 1",)) for _ in range(2)]
+    threads = [
+        threading.Thread(target=ask, args=asked)
+        for asked in (("holds", "SELECT pg_sleep(1.5)"), ("waits", "SELECT 1"), ("is one too many", "SELECT 1"))
+    ]
     for thread in threads:
         thread.start()
-        time.sleep(0.1)
-    assert database.measures()["in_use"] == 1
+        time.sleep(0.3)
     for thread in threads:
         thread.join()
-    at_once, after_waiting, answered = sorted(outcomes, key=lambda outcome: outcome[1])
-    assert at_once[0] == after_waiting[0] == "refused" and answered[0] == "answered"
-    assert at_once[1] < 0.1 and 0.3 < after_waiting[1] < 0.6
+    assert outcomes["holds"][0] == "answered"
+    assert outcomes["waits"][0] == "refused" and 0.4 < outcomes["waits"][1] < 0.7
+    assert outcomes["is one too many"][0] == "refused" and outcomes["is one too many"][1] < 0.05
+    database.close()
+
+
+def test_a_crowd_is_served_while_connections_change_hands(empty_database_url: str) -> None:
+    database = Database(empty_database_url, limits=ConnectionLimits(connections=2, waiting=4))
+    answers: list[object] = []
+
+    def ask() -> None:
+        for _ in range(20):
+            answers.append(database.fetch("SELECT pg_sleep(0.005)"))
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 240
+    assert database.measures() == {"size": 2, "in_use": 0, "waiting": 0}
     database.close()
 
 
