@@ -5,9 +5,29 @@ In: an Exposure's names. Out: Core tables and the predicate that limits a table 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
-    BigInteger, Boolean, Column, Date, DateTime, Double, Float, Integer, Interval, LargeBinary, MetaData, Numeric,
-    SmallInteger, String, Table, Text, Time, Uuid, bindparam, literal,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Float,
+    Integer,
+    Interval,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Time,
+    Uuid,
+    bindparam,
+    literal,
 )  # fmt: skip
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from sqlalchemy.sql.selectable import Alias
@@ -18,7 +38,7 @@ from odata.edm.types import PrimitiveType
 
 ORG: BindParameter[str] = bindparam("org", type_=String())
 
-SQL_TYPES: dict[str, TypeEngine[object]] = {
+SQL_TYPES: dict[str, TypeEngine[Any]] = {
     "Edm.String": Text(),
     "Edm.Boolean": Boolean(),
     "Edm.Byte": SmallInteger(),
@@ -38,7 +58,7 @@ SQL_TYPES: dict[str, TypeEngine[object]] = {
 }
 
 
-def sql_type(type: PrimitiveType) -> TypeEngine[object]:
+def sql_type(type: PrimitiveType) -> TypeEngine[Any]:
     """SQL type of a primitive type; an enumeration type is held as text."""
     return SQL_TYPES.get(type.name, SQL_TYPES["Edm.String"])
 
@@ -53,7 +73,8 @@ class Mapping:
 
     def alias(self, entity_set: EntitySet, name: str) -> Alias:
         """A fresh alias of the set's table. `sql.select` refuses to compile it without its predicate."""
-        return self._tables[entity_set.name].alias(name)
+        alias: Alias = self._tables[entity_set.name].alias(name)  # type: ignore[assignment]
+        return alias
 
     def entity_set_of(self, alias: Alias) -> EntitySet | None:
         """The set whose table an alias stands for."""
@@ -68,15 +89,15 @@ class Mapping:
             return predicate & alias.c[exposed.deleted_column].is_(None)
         return predicate
 
-    def column(self, alias: Alias, property: Property) -> ColumnElement[object]:
+    def column(self, alias: Alias, property: Property) -> ColumnElement[Any]:
         """The column as stored; see Property.storage."""
-        column: ColumnElement[object] = alias.c[property.exposed.column]
+        column: ColumnElement[Any] = alias.c[property.exposed.column]
         return column
 
 
 def _table(metadata: MetaData, entry: EntitySet) -> Table:
     exposed = entry.exposed
-    columns: dict[str, Column[object]] = {}
+    columns: dict[str, Column[Any]] = {}
     for item in entry.properties.values():
         columns[item.exposed.column] = Column(item.exposed.column, sql_type(item.storage), nullable=item.nullable)
     for hidden in (exposed.org_column, exposed.deleted_column, exposed.version_column):

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import Literal as OneOf
 from urllib.parse import quote
 
 from odata.errors import InvalidOption, MethodNotAllowed, NotFound, Unsupported
@@ -72,7 +73,12 @@ class Trace:
 
 
 def answer(
-    service: Service, request: Request, principal: Principal, *, preferred_rows: int | None = None, trace: Trace | None = None
+    service: Service,
+    request: Request,
+    principal: Principal,
+    *,
+    preferred_rows: int | None = None,
+    trace: Trace | None = None,
 ) -> Response:
     """Answer one request.
 
@@ -176,17 +182,26 @@ def _read(
         return _written(service, request, prepared, row, format, page, links, trace)
 
 
-KINDS = {"$count": "count", "$value": "value"}
+KINDS: dict[str, OneOf["count", "value"]] = {"$count": "count", "$value": "value"}
 
 
 def _prepare(
-    service: Service, principal: Principal, face: Face, parts: Parts, lifted: Lifted, format: Format, page: Page, trace: Trace
+    service: Service,
+    principal: Principal,
+    face: Face,
+    parts: Parts,
+    lifted: Lifted,
+    format: Format,
+    page: Page,
+    trace: Trace,
 ) -> tuple[Prepared, Variant[Prepared]]:
     """The slow way, once per shape: parse, plan, write SQL."""
     limits = service.limits
     with trace.stage("parse"):
         rules = Rules(
-            plus_is_space=principal.profile == "salesforce", max_depth=limits.filter_depth, max_nodes=limits.filter_nodes
+            plus_is_space=principal.profile == "salesforce",
+            max_depth=limits.filter_depth,
+            max_nodes=limits.filter_nodes,
         )
         url = parse_parts(parts, rules=rules)
     with trace.stage("plan"):
@@ -238,7 +253,7 @@ def _written(
 
 
 def _respond(request: Request, format: Format, written: Answer) -> Response:
-    headers = [("OData-Version", format.version)]
+    headers: list[tuple[str, str]] = [("OData-Version", format.version)]
     if written.etag is not None:
         headers.append(("ETag", written.etag))
         if matches(request.headers.get("if-none-match"), written.etag):
@@ -294,7 +309,11 @@ def _link_text(place: Place | None, first: Lifted, lifted: Lifted, parts: Parts)
     if place is not None:
         part, start, end = place
         text = parts.texts[part][_moved(part, start, first, lifted) : _moved(part, end, first, lifted)]
-        items = [item for item in _split_nested(text) if option_name(item.partition("=")[0].strip()) not in ("top", "skip", "levels")]
+        items = [
+            item
+            for item in _split_nested(text)
+            if option_name(item.partition("=")[0].strip()) not in ("top", "skip", "levels")
+        ]
     items += [f"{name}={value}" for name, value in parts.options if name.startswith("@")]
     items += [f"{name}={value}" for name, value in parts.options if option_name(name) == "format"]
     return "".join("&" + quote(item.strip(), safe="()*,:@!'$=/?-._~") for item in items)
@@ -349,7 +368,10 @@ def _token(service: Service, principal: Principal, parts: Parts) -> tuple[SkipTo
     if token.query is not None:
         carried = split("", token.query)
         rest = replace(carried, segments=parts.segments)
-        rest = replace(rest, encoded_semicolons=frozenset((part + len(parts.segments), at) for part, at in carried.encoded_semicolons))
+        rest = replace(
+            rest,
+            encoded_semicolons=frozenset((part + len(parts.segments), at) for part, at in carried.encoded_semicolons),
+        )
     elif parts.encoded_semicolons:
         rest = split(links.path, links.query)
     return token, rest, _links(service, principal, rest)
@@ -373,5 +395,3 @@ def _refuse_write(service: Service, request: Request, principal: Principal, part
     raise MethodNotAllowed(
         f"{request.method} does not apply: this service is read through OData.", allow=(*READING, "OPTIONS")
     )
-
-

@@ -118,7 +118,7 @@ class Service:
         model = build(visible(self.exposure, principal.sets), date_type=date_type)
         documents = {}
         for version in ("4.0", "4.01"):
-            text = metadata_document(model, version=version, features=self.features)  # type: ignore[arg-type]
+            text = metadata_document(model, version=version, features=self.features)
             documents[version] = (text, etag(text))
         return Face(model, Mapping(model), documents)
 
@@ -133,4 +133,3 @@ def visible(exposure: Exposure, sets: frozenset[str] | None) -> Exposure:
 
 def _without(entry: ExposedSet, sets: frozenset[str]) -> ExposedSet:
     return replace(entry, navigation=tuple(nav for nav in entry.navigation if nav.target in sets))
-

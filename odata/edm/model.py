@@ -125,9 +125,7 @@ def _enum(namespace: str, entry: ExposedEnum) -> EnumType:
 
 
 def _entity_set(namespace: str, entry: ExposedSet, enums: dict[str, EnumType], date_type: str) -> EntitySet:
-    properties = {
-        item.name: _property(namespace, entry, item, enums, date_type) for item in entry.properties
-    }
+    properties = {item.name: _property(namespace, entry, item, enums, date_type) for item in entry.properties}
     missing = [name for name in entry.key if name not in properties]
     if missing:
         raise ExposureError(f"{entry.name}: key property {missing[0]} is no property of the set")

@@ -12,7 +12,13 @@ from typing import TypeAlias
 
 from odata.errors import NotFound, PayloadTooLarge
 from odata.payload.context_urls import (
-    Expansion, Shape, context_url, property_url, reference_url, references_url, type_url,
+    Expansion,
+    Shape,
+    context_url,
+    property_url,
+    reference_url,
+    references_url,
+    type_url,
 )  # fmt: skip
 from odata.payload.formats import Format
 from odata.plan.plans import ReadPlan, Selection

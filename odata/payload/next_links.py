@@ -27,7 +27,9 @@ def query_text(parts: Parts, without: frozenset[str]) -> str:
     items = []
     for name, value in parts.options:
         if option_name(name) not in without:
-            items.append(quote(name, safe=SAFE) if value is None else f"{quote(name, safe=SAFE)}={quote(value, safe=SAFE)}")
+            items.append(
+                quote(name, safe=SAFE) if value is None else f"{quote(name, safe=SAFE)}={quote(value, safe=SAFE)}"
+            )
     return "&".join(items)
 
 

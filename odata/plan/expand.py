@@ -77,9 +77,7 @@ def _navigations(item: ExpandItem, entity_set: EntitySet) -> Iterator[tuple[Navi
     yield entity_set.navigation[name], False
 
 
-def _expansion(
-    navigation: NavigationProperty, item: ExpandItem, scope: Scope, depth: int, budget: Budget
-) -> Expansion:
+def _expansion(navigation: NavigationProperty, item: ExpandItem, scope: Scope, depth: int, budget: Budget) -> Expansion:
     budget.navigations -= 1
     if budget.navigations < 0:
         raise LimitExceeded(

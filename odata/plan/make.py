@@ -69,7 +69,7 @@ def _kind(path: ResourcePath) -> Kind:
     if path.end in ("property", "value", "count"):
         if path.end != "count" and not path.single:
             raise NotFound("A property of a collection cannot be read; give the key of one entity first.")
-        return path.end  # type: ignore[return-value]
+        return path.end
     return "entity" if path.single else "collection"
 
 
@@ -89,7 +89,8 @@ def _check_options(kind: Kind, options: Options, limits: Limits) -> None:
             raise InvalidOption(f"${name} does not apply to {DESCRIBED[kind]}.", target=f"${name}")
     if options.skip is not None and options.skip.value > limits.max_skip:
         raise LimitExceeded(
-            f"$skip is {options.skip.value}; the limit is {limits.max_skip}. Follow next links to go deeper.", target="$skip"
+            f"$skip is {options.skip.value}; the limit is {limits.max_skip}. Follow next links to go deeper.",
+            target="$skip",
         )
 
 

@@ -89,7 +89,9 @@ def write_token(token: SkipToken, signer: Signer, bound_to: bytes) -> str:
 
     A token that carries the query is bound to org, profile and path only: `bound_to` is then made with an empty query.
     """
-    content = json.dumps([VERSION, token.values, token.remaining, token.query], separators=(",", ":"), ensure_ascii=False)
+    content = json.dumps(
+        [VERSION, token.values, token.remaining, token.query], separators=(",", ":"), ensure_ascii=False
+    )
     payload = zlib.compress(content.encode(), 9) if token.query is not None else content.encode()
     signed = signer.sign(payload, bound_to) + payload
     return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
@@ -117,4 +119,6 @@ def read_token(text: str, signer: Signer, bound_to: bytes) -> SkipToken:
     return SkipToken(values=tuple(values), remaining=remaining, query=query)
 
 
-_REFUSED = "This $skiptoken was not made for this request; start again without it and follow the next links as they are."
+_REFUSED = (
+    "This $skiptoken was not made for this request; start again without it and follow the next links as they are."
+)

@@ -83,7 +83,9 @@ def _continue(path: ResourcePath, segment: Segment, scope: Scope) -> ResourcePat
     if segment.name in last.properties and segment.arguments is None:
         return replace(path, end="property", of_property=last.properties[segment.name])
     known = [*last.properties, *last.navigation]
-    raise NotFound(f"No property '{segment.name}' on {last.exposed.type_name}{nearest(segment.name, known)}.", target=segment.name)
+    raise NotFound(
+        f"No property '{segment.name}' on {last.exposed.type_name}{nearest(segment.name, known)}.", target=segment.name
+    )
 
 
 def _navigate(path: ResourcePath, navigation: NavigationProperty, segment: Segment, scope: Scope) -> ResourcePath:
@@ -101,7 +103,9 @@ def _special(path: ResourcePath, segment: Segment) -> ResourcePath:
     if segment.name == "$value" and path.end == "property":
         return replace(path, end="value")
     if segment.name == "$value" and path.end == "entities" and path.single:
-        raise BadRequest(f"{path.steps[-1].variable.set.exposed.type_name} is no media entity and has no $value.", target="$value")
+        raise BadRequest(
+            f"{path.steps[-1].variable.set.exposed.type_name} is no media entity and has no $value.", target="$value"
+        )
     raise NotFound(f"'{segment.name}' cannot follow here.", target=segment.name)
 
 

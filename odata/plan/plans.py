@@ -118,4 +118,3 @@ class ReadPlan:
         """The last step is one entity, not a collection."""
         last = self.steps[-1]
         return bool(last.key) or (last.navigation is not None and not last.navigation.collection)
-

@@ -27,7 +27,9 @@ def selection(variable: Variable, items: tuple[SelectItem, ...] | None, expansio
             properties.update(variable.set.properties)
         elif name in variable.set.properties:
             properties[name] = variable.set.properties[name]
-    return Selection(variable=variable, properties=tuple(properties.values()), expansions=expansions, listed=tuple(listed))
+    return Selection(
+        variable=variable, properties=tuple(properties.values()), expansions=expansions, listed=tuple(listed)
+    )
 
 
 def _name(item: SelectItem, entity_set: EntitySet) -> str:
@@ -54,6 +56,7 @@ def _refuse_depth(name: str, more: list[Step], item: SelectItem, entity_set: Ent
         return
     if name in entity_set.navigation:
         raise InvalidOption(
-            f"'{name}' is a navigation property; select of its properties with $expand={name}($select=...).", target="$select"
+            f"'{name}' is a navigation property; select of its properties with $expand={name}($select=...).",
+            target="$select",
         )
     raise InvalidOption(f"'{name}' is a primitive property and has nothing to select inside.", target="$select")

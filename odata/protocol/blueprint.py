@@ -123,7 +123,9 @@ def _request(environ: dict[str, Any], headers: dict[str, str]) -> Request:
                 f"X-HTTP-METHOD '{override[:20]}' is none of PATCH, MERGE, PUT, DELETE.", target="X-HTTP-METHOD"
             )
         method = OVERRIDES[override.strip().upper()]
-    return Request(method=method, path=path.lstrip("/").removeprefix(PREFIX.lstrip("/")).lstrip("/"), query=query, headers=headers)
+    return Request(
+        method=method, path=path.lstrip("/").removeprefix(PREFIX.lstrip("/")).lstrip("/"), query=query, headers=headers
+    )
 
 
 def _with_body(asked: Request, http: Http) -> Request:
@@ -146,7 +148,9 @@ def _refused(problem: ODataError, headers: dict[str, str], request_id: str) -> R
     return Response(
         status=problem.status,
         headers=(
-            ("OData-Version", format.version), ("Content-Type", "application/json"), *problem.headers.items(),
+            ("OData-Version", format.version),
+            ("Content-Type", "application/json"),
+            *problem.headers.items(),
         ),  # fmt: skip
         body=(error_body(problem, request_id),),
         facts={"error": problem.code},

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, Unpack
 
-from sqlalchemy import Integer, literal_column
+from sqlalchemy import Integer, Select, literal_column
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause, Subquery
 
-from odata.mapping import Mapping
+from odata.mapping import Mapping as Tables
 from odata.plan.bound import Variable
 from odata.plan.limits import Limits
 from odata.plan.plans import Expansion, OrderKey, Selection
@@ -18,7 +19,9 @@ from odata.sql.parameters import StatementBinds
 from odata.sql.rendition import Rendition
 from odata.sql.sources import Sources
 
-Column: TypeAlias = ColumnElement[object]
+Column: TypeAlias = ColumnElement[Any]
+Columns: TypeAlias = Mapping[str, Column] | ReadOnlyColumnCollection[str, Any]
+Query: TypeAlias = Select[Unpack[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,7 @@ class PageOf:
 class Context:
     """What every level of one statement shares."""
 
-    mapping: Mapping
+    mapping: Tables
     rendition: Rendition
     binds: StatementBinds
     limits: Limits

@@ -6,13 +6,13 @@ A collection that would pass a limit ends early and bears a next link. Standard:
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Select, Text, case, cast, func, select
+from sqlalchemy import JSON, Text, case, cast, func, select
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause, Subquery
 
 from odata.plan.plans import Expansion, Selection
 from odata.sql import expressions
-from odata.sql.context import Column, Context, Expanded, PageOf, number
+from odata.sql.context import Column, Context, Expanded, PageOf, Query, number
 from odata.sql.json import constant, entity_url, member_name
 from odata.sql.objects import show
 from odata.sql.rows import page, plain, sized, widest_row
@@ -49,7 +49,8 @@ def _conditions(
 ) -> tuple[ColumnElement[bool], ...]:
     """Rows that belong to the parent row and meet the nested $filter and $search."""
     linked = tuple(
-        context.mapping.column(sources.root, there) == rows.c[own.exposed.column] for own, there in expansion.navigation.on
+        context.mapping.column(sources.root, there) == rows.c[own.exposed.column]
+        for own, there in expansion.navigation.on
     )
     if expansion.filter is None:
         return linked
@@ -63,7 +64,7 @@ def _count(context: Context, rows: Subquery, expansion: Expansion) -> Expanded:
     return Expanded(name=name, lateral=lateral, rows=number(0), json=value)
 
 
-def _counted(context: Context, rows: Subquery, expansion: Expansion) -> Select[tuple[int]]:
+def _counted(context: Context, rows: Subquery, expansion: Expansion) -> Query:
     sources = context.sources(expansion.variable)
     conditions = _conditions(context, rows, expansion, sources)
     counted = select(func.count().label("total"))
@@ -99,7 +100,13 @@ def _collection(context: Context, rows: Subquery, expansion: Expansion, bytes_at
     if expansion.count:
         texts.insert(0, _total(context, rows, expansion))
     link = _next_link(context, rows, expansion, lateral)
-    more = case((lateral.c.seen > lateral.c.kept, constant(",") + member_name(f"{expansion.name}{context.rendition.prefix}nextLink") + link), else_=constant(""))
+    more = case(
+        (
+            lateral.c.seen > lateral.c.kept,
+            constant(",") + member_name(f"{expansion.name}{context.rendition.prefix}nextLink") + link,
+        ),
+        else_=constant(""),
+    )
     texts[-1] = texts[-1] + more
     return Expanded(name=expansion.name, lateral=lateral, rows=lateral.c.rows, texts=tuple(texts))
 

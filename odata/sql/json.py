@@ -6,7 +6,7 @@ Standard: JSON Format, "Primitive Value" and "Control Information".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from json import dumps
 
 from sqlalchemy import Date, Text, case, cast, extract, func, literal_column
@@ -16,7 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 
 from odata.edm.model import EntitySet, Property
-from odata.sql.context import Column
+from odata.sql.context import Column, Columns
 from odata.sql.rendition import Rendition
 
 FIRST_MOMENT, LAST_MOMENT = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"
@@ -117,7 +117,7 @@ def raw_value(column: Column, property: Property, rendition: Rendition) -> Colum
 # --- ETags and ids ---------------------------------------------------------------------------------------------------
 
 
-def etag(columns: Mapping[str, Column], entity_set: EntitySet) -> Column:
+def etag(columns: Columns, entity_set: EntitySet) -> Column:
     """The weak ETag: of the version column, or of a hash of the whole row."""
     version = entity_set.exposed.version_column
     state = cast(columns[version], Text) if version else func.md5(cast(func.row(*columns.values()), Text))
@@ -133,7 +133,7 @@ def etag_columns(entity_set: EntitySet) -> tuple[str, ...]:
 ESCAPED = (("%", "%25"), ("'", "''"), ("/", "%2F"), ("?", "%3F"), ("#", "%23"), ("&", "%26"), ("+", "%2B"), (" ", "%20"), ("\\", "%5C"), ('"', "%22"))  # fmt: skip
 
 
-def entity_url(columns: Mapping[str, Column], entity_set: EntitySet) -> Column:
+def entity_url(columns: Columns, entity_set: EntitySet) -> Column:
     """The canonical URL of an entity relative to the service root: Quotes(0190...) or Lines(A=1,B='x')."""
     named = len(entity_set.key) > 1
     url: Column = constant(f"{entity_set.name}(")
@@ -147,7 +147,9 @@ def entity_url(columns: Mapping[str, Column], entity_set: EntitySet) -> Column:
 def _key_literal(column: Column, property: Property) -> Column:
     text: Column = cast(column, Text)
     if property.type.name == "Edm.DateTimeOffset":
-        text = func.replace(func.to_json(column).op("#>>")(cast(constant("{}"), ARRAY(Text))), constant("+"), constant("%2B"))
+        text = func.replace(
+            func.to_json(column).op("#>>")(cast(constant("{}"), ARRAY(Text))), constant("+"), constant("%2B")
+        )
     if property.type.name != "Edm.String":
         return text if property.type.family != "enum" else constant("'") + text + constant("'")
     for character, escape in ESCAPED:

@@ -12,8 +12,7 @@ from sqlalchemy import and_, false, or_, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
 from odata.plan.plans import OrderKey
-
-Column = ColumnElement[object]
+from odata.sql.context import Column
 
 
 def order_by(keys: Sequence[OrderKey], columns: Sequence[Column]) -> list[Column]:

@@ -71,10 +71,10 @@ def _object(
     joined = source.join(row, true())
     if not later:
         return Shown(from_clause=joined, text=written, row=row.table_valued(), expanded=expanded)
-    text: Column = func.left(written, number(-1))
+    whole: Column = func.left(written, number(-1))
     for member in later:
-        text = text + constant(",") + member
-    return Shown(from_clause=joined, text=text + constant("}"), row=None, expanded=expanded)
+        whole = whole + constant(",") + member
+    return Shown(from_clause=joined, text=whole + constant("}"), row=None, expanded=expanded)
 
 
 def _member(name: str, column: Column) -> Column:
@@ -102,7 +102,12 @@ def _control(context: Context, rows: Subquery, selection: Selection) -> list[Mem
     tag = (f"{prefix}etag", etag(rows.c, entity_set))
     if not rendition.full:
         return [tag]
-    return [(f"{prefix}type", constant(f"#{entity_set.type_name}")), (f"{prefix}id", url), tag, (f"{prefix}editLink", entity_url(rows.c, entity_set))]
+    return [
+        (f"{prefix}type", constant(f"#{entity_set.type_name}")),
+        (f"{prefix}id", url),
+        tag,
+        (f"{prefix}editLink", entity_url(rows.c, entity_set)),
+    ]
 
 
 def _properties(context: Context, rows: Subquery, selection: Selection) -> list[Member]:
@@ -133,4 +138,3 @@ def _linked(entity_set: EntitySet, selection: Selection) -> list[str]:
         return list(entity_set.navigation)
     expanded_names = {expansion.name for expansion in selection.expansions}
     return [name for name in entity_set.navigation if name in selection.listed or name in expanded_names]
-

@@ -10,20 +10,20 @@ the order keys of the last one. Three forms, the cheapest that holds the limits:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import ARRAY, Integer, Select, Text, and_, case, cast, func, or_, select, true
+from sqlalchemy import ARRAY, Integer, Text, and_, case, cast, func, or_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import Subquery
 
 from odata.edm.model import Property
 from odata.plan.plans import OrderKey, Selection
+from odata.sql import expressions
+from odata.sql.context import Column, Columns, Context, PageOf, Query, number
 from odata.sql.json import constant, etag_columns
 from odata.sql.keyset import order_by
 from odata.sql.objects import show
-from odata.sql.context import Column, Context, PageOf, number
-from odata.sql import expressions
 
 BYTES_PER_CHARACTER = 6
 BYTES_PER_PLAIN_VALUE = 48
@@ -59,11 +59,11 @@ def _needed(context: Context, selection: Selection) -> dict[str, None]:
     return names
 
 
-def plain(context: Context, of: PageOf, *, bytes_at_most: int, boundary_at: int | None = None) -> Select[tuple[object, ...]]:
+def plain(context: Context, of: PageOf, *, bytes_at_most: int, boundary_at: int | None = None) -> Query:
     """One row: body, seen, kept, and the order keys of row number boundary_at as text."""
     rows = page(context, of)
     shown = show(context, rows, of.selection, bytes_at_most)
-    columns = [
+    columns: list[Column] = [
         shown.collection.label("body"),
         func.count().label("seen"),
         func.count().label("kept"),
@@ -83,7 +83,7 @@ def _rows_with_expanded(expanded: Column | None) -> Column:
 def cut(
     context: Context, of: PageOf, *, rows_at_most: int, bytes_at_most: int, expanded_at_most: int | None = None,
     only_if: ColumnElement[bool] | None = None,
-) -> Select[tuple[object, ...]]:  # fmt: skip
+) -> Query:  # fmt: skip
     """As `plain`, but the page ends where a limit would be passed; the first row always stays."""
     rows = page(context, of, only_if)
     shown = show(context, rows, of.selection, bytes_at_most)
@@ -94,12 +94,11 @@ def cut(
     )
     # OFFSET 0 keeps PostgreSQL from writing the text twice, once for the sum and once for the page.
     written = texts.select_from(shown.from_clause).offset(number(0)).subquery(context.name("w"))
-    running = {"rows": (None, 0)}
     totals = select(
         *written.c,
-        func.count().over(**running).label("number"),
-        func.sum(func.octet_length(written.c.text) + number(2)).over(**running).label("bytes"),
-        func.sum(written.c.expanded + number(1)).over(**running).label("rows"),
+        func.count().over(rows=(None, 0)).label("number"),
+        func.sum(func.octet_length(written.c.text) + number(2)).over(rows=(None, 0)).label("bytes"),
+        func.sum(written.c.expanded + number(1)).over(rows=(None, 0)).label("rows"),
     ).subquery(context.name("r"))
     fits = and_(totals.c.number <= number(rows_at_most), totals.c.bytes <= number(bytes_at_most))
     if expanded_at_most is not None:
@@ -118,8 +117,14 @@ def cut(
 
 
 def sized(
-    context: Context, of: PageOf, again: PageOf, *, rows_at_most: int, bytes_at_most: int, boundary_at: int | None = None
-) -> Select[tuple[object, ...]]:
+    context: Context,
+    of: PageOf,
+    again: PageOf,
+    *,
+    rows_at_most: int,
+    bytes_at_most: int,
+    boundary_at: int | None = None,
+) -> Query:
     """`plain`; where its text is too long, or without boundary_at its rows too many, `cut`.
 
     again: the same page over sources of its own. boundary_at: as in `plain`; the caller drops the row too many.
@@ -131,14 +136,15 @@ def sized(
     second = cut(context, again, rows_at_most=rows_at_most, bytes_at_most=bytes_at_most, only_if=refused)
     other = second.lateral(context.name("b"))
     chosen = [
-        case((refused, other.c[name]), else_=cast(first.c[name], other.c[name].type)).label(name) for name in first.c.keys()
+        case((refused, other.c[name]), else_=cast(first.c[name], other.c[name].type)).label(name)
+        for name in first.c.keys()
     ]
     return select(*chosen).select_from(first.join(other, true()))
 
 
-def _boundary(columns: Mapping[str, Column], order: Sequence[OrderKey], at: Column) -> list[Column]:
+def _boundary(columns: Columns, order: Sequence[OrderKey], at: Column) -> list[Column]:
     """The order keys of one row of a page as text."""
-    picked = []
+    picked: list[Column] = []
     for index in range(len(order)):
         values = func.array_agg(columns[f"order_{index}"], type_=ARRAY(Text))
         picked.append(cast(values[at], Text).label(f"after_{index}"))

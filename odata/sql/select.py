@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Any
 
-from sqlalchemy import Select, Text, and_, case, cast, exists, func, select as sql_select, true
+from sqlalchemy import Text, and_, case, cast, exists, func, true
+from sqlalchemy import select as sql_select
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, ColumnElement
 from sqlalchemy.sql.selectable import Alias, Subquery
@@ -19,7 +19,7 @@ from odata.mapping import ORG, Mapping
 from odata.plan.limits import Limits
 from odata.plan.plans import PathStep, ReadPlan
 from odata.sql import expressions
-from odata.sql.context import Column, Context, PageOf, number
+from odata.sql.context import Column, Context, PageOf, Query, number
 from odata.sql.expand import expanded
 from odata.sql.json import constant, etag, etag_columns, json_value, raw_value
 from odata.sql.keyset import after
@@ -49,7 +49,7 @@ def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limit
     compiled = statement.compile(dialect=DIALECT)
     return Statement(
         sql=str(compiled),
-        parameters=tuple(binds.parameter(name) for name in compiled.positiontup or ()),  # type: ignore[attr-defined]
+        parameters=tuple(binds.parameter(name) for name in compiled.positiontup or ()),
         columns=tuple(statement.selected_columns.keys()),
     )
 
@@ -57,7 +57,7 @@ def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limit
 # --- kinds -----------------------------------------------------------------------------------------------------------
 
 
-def _collection(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
+def _collection(plan: ReadPlan, context: Context) -> Query:
     if plan.rows == 0:
         nothing = sql_select(constant("[]").label("body"), number(0).label("seen"), number(0).label("kept"))
         return _with_totals(plan, context, nothing.subquery("c"), complete=False)
@@ -75,20 +75,18 @@ def _collection(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
 
 
 def _form(plan: ReadPlan, context: Context) -> str:
-    if any(expansion.navigation.collection and expansion.mode != "count" or expansion.selection.expansions
+    if any((expansion.navigation.collection and expansion.mode != "count") or expansion.selection.expansions
            for expansion in plan.selection.expansions):  # fmt: skip
         return "cut"
     width = widest_row(plan.selection) + sum(widest_row(item.selection) for item in plan.selection.expansions)
     return "plain" if width * plan.rows <= context.limits.max_page_bytes else "sized"
 
 
-def _with_totals(
-    plan: ReadPlan, context: Context, rows: Subquery, *, complete: bool, limit: int = 0
-) -> Select[tuple[object, ...]]:
+def _with_totals(plan: ReadPlan, context: Context, rows: Subquery, *, complete: bool, limit: int = 0) -> Query:
     """The page's columns, the count when asked for, and whether the path leads here when nothing was found."""
     columns: list[Column] = list(rows.c)
     if plan.count:
-        total = _total(plan, context).scalar_subquery()
+        total: Column = _total(plan, context).scalar_subquery()
         if complete and plan.after is None:
             short = rows.c.seen < number(limit)
             reached = short & (rows.c.seen > number(0)) if plan.skip else short
@@ -99,7 +97,7 @@ def _with_totals(
     return sql_select(*columns).select_from(rows)
 
 
-def _entity(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
+def _entity(plan: ReadPlan, context: Context) -> Query:
     rows = page(context, _page_of(plan, context, 1))
     shown = show(context, rows, plan.selection, context.limits.max_page_bytes)
     body = func.row_to_json(shown.row) if shown.row is not None else shown.text
@@ -109,21 +107,25 @@ def _entity(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
     return _with_parent(plan, context, sql_select(*columns).select_from(shown.from_clause))
 
 
-def _property(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
+def _property(plan: ReadPlan, context: Context) -> Query:
     assert plan.of_property is not None
     rows = page(context, _page_of(plan, context, 1))
     column = rows.c[plan.of_property.exposed.column]
     if plan.kind == "property":
-        value = cast(func.to_json(json_value(column, plan.of_property, context.rendition)), Text)
+        value: Column = cast(func.to_json(json_value(column, plan.of_property, context.rendition)), Text)
     else:
-        value = column if plan.of_property.type.name == "Edm.Binary" else raw_value(column, plan.of_property, context.rendition)
+        value = (
+            column
+            if plan.of_property.type.name == "Edm.Binary"
+            else raw_value(column, plan.of_property, context.rendition)
+        )
     columns = [value.label("body")]
     if set(etag_columns(plan.set)) <= set(rows.c.keys()):
         columns.append(etag(rows.c, plan.set).label("etag"))
     return _with_parent(plan, context, sql_select(*columns).select_from(rows))
 
 
-def _count(plan: ReadPlan, context: Context) -> Select[tuple[object, ...]]:
+def _count(plan: ReadPlan, context: Context) -> Query:
     total = _total(plan, context)
     if len(plan.steps) == 1:
         return total
@@ -180,9 +182,7 @@ def _path(steps: tuple[PathStep, ...], context: Context, sources: Sources) -> li
     return conditions
 
 
-def _leading(
-    steps: tuple[PathStep, ...], target: PathStep, context: Context, sources: Sources
-) -> Select[tuple[object, ...]]:
+def _leading(steps: tuple[PathStep, ...], target: PathStep, context: Context, sources: Sources) -> Query:
     """Entities of the step before that the target's row belongs to."""
     previous = steps[-1].variable
     inner = sources.inner(previous)
@@ -201,7 +201,7 @@ def _parent(plan: ReadPlan, context: Context) -> ColumnElement[bool]:
     return exists(inside.where(sources.predicate, *conditions))
 
 
-def _with_parent(plan: ReadPlan, context: Context, found: Select[tuple[object, ...]]) -> Select[tuple[object, ...]]:
+def _with_parent(plan: ReadPlan, context: Context, found: Query) -> Query:
     """One row that says whether the path leads here, with nulls where nothing is behind it."""
     if len(plan.steps) == 1:
         return found
@@ -210,7 +210,7 @@ def _with_parent(plan: ReadPlan, context: Context, found: Select[tuple[object, .
     return sql_select(*entity.c, parent.c.parent).select_from(parent.outerjoin(entity, true()))
 
 
-def _total(plan: ReadPlan, context: Context) -> Select[tuple[int]]:
+def _total(plan: ReadPlan, context: Context) -> Query:
     """How many entities there are, whatever $top, $skip and a token say."""
     sources = context.sources(plan.variable)
     conditions = _path(plan.steps, context, sources)
@@ -223,7 +223,7 @@ def _total(plan: ReadPlan, context: Context) -> Select[tuple[int]]:
 # --- the fence -------------------------------------------------------------------------------------------------------
 
 
-def _require_org_predicates(statement: Select[tuple[object, ...]], mapping: Mapping) -> None:
+def _require_org_predicates(statement: Query, mapping: Mapping) -> None:
     """Refuse a statement in which a table of the exposure stands without its org predicate."""
     tables: set[Alias] = set()
     fenced: set[object] = set()
@@ -241,7 +241,7 @@ def _require_org_predicates(statement: Select[tuple[object, ...]], mapping: Mapp
         assert held, f"a reference to {entity_set.name} without its org predicate"
 
 
-def _elements(statement: Select[Any]) -> Iterator[ClauseElement]:
+def _elements(statement: Query) -> Iterator[ClauseElement]:
     """Every element of a statement once; parts that several columns share are not walked again."""
     seen: set[int] = set()
     waiting: list[ClauseElement] = [statement]
@@ -250,4 +250,4 @@ def _elements(statement: Select[Any]) -> Iterator[ClauseElement]:
         if id(element) not in seen:
             seen.add(id(element))
             yield element
-            waiting.extend(element.get_children())  # type: ignore[arg-type]
+            waiting.extend(element.get_children())

@@ -5,8 +5,8 @@ In: Variables of a plan. Out: a FROM clause whose every table carries the org pr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
-from typing import Iterator
 
 from sqlalchemy import and_
 from sqlalchemy.sql.elements import ColumnElement
