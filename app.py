@@ -148,9 +148,7 @@ def _anonymous(settings: gateway_settings.Settings) -> Principal | None:
 def _bearer(settings: gateway_settings.Settings) -> Bearer | None:
     if not settings.jwt_issuer:
         return None
-    rules = TokenRules(
-        issuer=settings.jwt_issuer, audience=settings.jwt_audience, org_claim=settings.jwt_org_claim
-    )
+    rules = TokenRules(issuer=settings.jwt_issuer, audience=settings.jwt_audience, org_claim=settings.jwt_org_claim)
     keys = FileKey(settings.jwt_key_file) if settings.jwt_key_file else PublishedKeys(settings.jwt_jwks_url)
     return Bearer(rules, keys)
 

@@ -1,6 +1,7 @@
 """Entity types <-> SQLAlchemy tables and columns, and the org predicate: the one place that adds it.
 
-In: an Exposure's names. Out: Core tables and the predicate that limits a table to one org and to rows that are not deleted.
+In: an Exposure's names. Out: Core tables and the predicate that limits a table to one org and to rows that are not
+deleted.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ def sql_type(type: PrimitiveType) -> TypeEngine[Any]:
 
 
 class Mapping:
-    """Tables of a Model. Statements are written over `alias(entity_set)` and always carry `predicate(alias, entity_set)`."""
+    """Tables of a Model. Statements are written over `alias(entity_set)` and always carry `predicate(alias,
+    entity_set)`.
+    """
 
     def __init__(self, model: Model) -> None:
         metadata = MetaData()

@@ -8,7 +8,8 @@
     sql.run        -> one row         JSON written by PostgreSQL, as bytes
     payload.write  -> Response        context, count and links around it
 
-Knows every stage and no HTTP server: Request and Response are plain values. Errors are raised as ODataError and rendered by the caller.
+Knows every stage and no HTTP server: Request and Response are plain values. Errors are raised as ODataError and
+rendered by the caller.
 """
 
 from __future__ import annotations

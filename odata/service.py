@@ -74,7 +74,7 @@ class Fetch(Protocol):
 
 @dataclass(slots=True)
 class Face:
-    """What callers of one profile and one choice of sets see: a model, its tables, its metadata documents by version."""
+    """What callers of one profile and one choice of sets see: a model, its tables, its metadata by version."""
 
     model: Model
     mapping: Mapping

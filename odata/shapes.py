@@ -1,9 +1,11 @@
 """Shapes: a URL without its literals, and the bounded cache of what was prepared for each shape.
 
-In: decoded parts of a URL. Out: a key that is the same for URLs that differ in literals only, and the literals by place. What planning did
+In: decoded parts of a URL. Out: a key that is the same for URLs that differ in literals only, and the literals by
+place. What planning did
 with each literal decides whether another one may take its place:
 
-    bound     it became a parameter of the statement; any literal of the same lexical kind fits, if the plan's guards hold
+    bound     it became a parameter of the statement; any literal of the same lexical kind fits, if the plan's guards
+    hold
     fixed     everything else; the same text must stand there again
 
 So a plan can never be used for a URL that it does not fit, whatever the planner looked at.
@@ -154,7 +156,8 @@ def variant_of(
 ) -> Variant[Prepared]:
     """Which literals of the URL are bound, fixed or guarded.
 
-    Args: bound: text of each literal that became a parameter, by place. kinds: lexical kind of those literals, as the parser said.
+    Args: bound: text of each literal that became a parameter, by place. kinds: lexical kind of those literals, as the
+    parser said.
     """
     fixed = []
     index_of = {place: index for index, place in enumerate(lifted.places)}

@@ -105,7 +105,8 @@ class Model:
 def build(exposure: Exposure, *, date_type: str = "Edm.Date") -> Model:
     """Make the graph.
 
-    Args:   date_type: how Date columns are published: Edm.Date, Edm.DateTimeOffset or Edm.String (a Salesforce setting).
+    Args:   date_type: how Date columns are published: Edm.Date, Edm.DateTimeOffset or Edm.String (a Salesforce
+    setting).
     Raises: ExposureError for references to what does not exist (types, properties, sets).
     """
     enums = {f"{exposure.namespace}.{entry.name}": _enum(exposure.namespace, entry) for entry in exposure.enums}

@@ -1,6 +1,7 @@
 """payload.write: what stands around the JSON that the database wrote: context, count, links.
 
-In: a plan, its Frame (all that is the same for every URL of the shape) and the statement's row. Out: an Answer. Joins bytes, reads no value.
+In: a plan, its Frame (all that is the same for every URL of the shape) and the statement's row. Out: an Answer. Joins
+bytes, reads no value.
 Standard: JSON Format, "Collection of Entities", "Individual Property or Operation Response", "Control Information".
 """
 
@@ -135,8 +136,8 @@ def _entity(plan: ReadPlan, frame: Frame, row: Row, next_link: NextLink, row_byt
     body = _body(row)
     if len(body) > row_bytes:
         raise PayloadTooLarge(
-            f"This entity of {plan.set.name} has {len(body)} bytes of JSON; the limit is {row_bytes}. Leave properties or "
-            "expansions out."
+            f"This entity of {plan.set.name} has {len(body)} bytes of JSON; the limit is {row_bytes}. "
+            "Leave properties or expansions out."
         )
     separator = b"," if frame.context and body != b"{}" else b""
     return Answer(body=(b"{", frame.context, separator, body[1:]), etag=_text(row.get("etag")))

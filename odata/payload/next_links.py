@@ -1,6 +1,7 @@
 """Next links: absolute, keyset, signed, never longer than a request line may be.
 
-In: the request's path and options, the last row's order keys. Out: a URL. Options that would make it too long move, compressed, into the token.
+In: the request's path and options, the last row's order keys. Out: a URL. Options that would make it too long move,
+compressed, into the token.
 Standard: Protocol, "Server-Driven Paging"; JSON Format, "Control Information: nextLink".
 """
 
@@ -72,8 +73,8 @@ class Links:
         if self._fits(url):
             return url
         raise UriTooLong(
-            f"The link to the next page would be longer than the limit of {self.most_bytes} bytes; ask for fewer conditions, or for "
-            "one page with $top."
+            f"The link to the next page would be longer than the limit of {self.most_bytes} bytes; "
+            "ask for fewer conditions, or for one page with $top."
         )
 
     def _fits(self, url: str) -> bool:

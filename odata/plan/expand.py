@@ -1,4 +1,6 @@
-"""$expand against the model. In: items as written. Out: Expansions, nested ones inside. Standard: URL Conventions, "System Query Option $expand"."""
+"""$expand against the model. In: items as written. Out: Expansions, nested ones inside. Standard: URL Conventions,
+"System Query Option $expand".
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ def expansions(
     """Bind the items of one level.
 
     Args:   depth: 1 at the top; scope: its implicit variable is the entity that is expanded.
-    Raises: UnknownProperty, InvalidOption, DuplicateOption (400), LimitExceeded naming limit and value, Unsupported (501).
+    Raises: UnknownProperty, InvalidOption, DuplicateOption (400), LimitExceeded naming limit and value, Unsupported
+    (501).
     """
     if not items:
         return ()
@@ -150,7 +153,8 @@ def _nested(
         return explicit
     if navigation.target is not navigation.source:
         raise InvalidOption(
-            f"$levels does not apply to {navigation.name}: it does not lead back to {navigation.source.exposed.type_name}.",
+            f"$levels does not apply to {navigation.name}: it does not lead back to "
+            f"{navigation.source.exposed.type_name}.",
             target="$expand",
         )
     levels = scope.limits.expand_depth - depth + 1 if options.levels == "max" else options.levels.value

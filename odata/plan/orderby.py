@@ -1,6 +1,7 @@
 """$orderby, and the total order that every collection gets.
 
-In: items as written. Out: OrderKeys that end with the key, so no two entities are equal. Standard: URL Conventions, "System Query Option $orderby".
+In: items as written. Out: OrderKeys that end with the key, so no two entities are equal. Standard: URL Conventions,
+"System Query Option $orderby".
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def _default(variable: Variable) -> list[OrderKey]:
 def _check_sortable(expression: Bound) -> None:
     if isinstance(expression, PropertyValue) and not expression.property.sortable:
         raise InvalidOption(
-            f"'{expression.property.name}' cannot be sorted by: it is declared NonSortable (longer than 1,024 characters).",
+            f"'{expression.property.name}' cannot be sorted by: it is declared NonSortable "
+            "(longer than 1,024 characters).",
             target="$orderby",
         )
     if type_of(expression).name in UNSORTABLE_TYPES:

@@ -1,6 +1,7 @@
 """Server-driven paging: page sizes and skip tokens.
 
-A skip token carries where the page before ended, signed and bound to query, org and profile; its values are typed texts that are bound,
+A skip token carries where the page before ended, signed and bound to query, org and profile; its values are typed
+texts that are bound,
 never parsed again. Standard: Protocol, "Server-Driven Paging"; URL Conventions, "System Query Option $skiptoken".
 """
 
@@ -26,7 +27,8 @@ LARGEST_QUERY_BYTES = 16_000_000
 class Page:
     """What is known of paging before planning.
 
-    preferred_rows: the odata.maxpagesize preference. after: which boundary values of the token are null, None on page 1.
+    preferred_rows: the odata.maxpagesize preference. after: which boundary values of the token are null, None on page
+    1.
     remaining: what the token leaves of $top, None without $top.
     """
 
@@ -37,7 +39,8 @@ class Page:
     def size(self, top: int | None, limits: Limits) -> tuple[int, bool]:
         """Rows of this page, and whether more may follow.
 
-        An explicit $top up to the limit is one page; every other page has at most the page limit or the preferred number.
+        An explicit $top up to the limit is one page; every other page has at most the page limit or the preferred
+        number.
         """
         wanted = self.remaining if self.after is not None else top
         largest = limits.max_page_size

@@ -1,6 +1,7 @@
 """The resource path against the model: which entities, and what of them.
 
-In: segments as written. Out: PathSteps and what ends the path. Knows no SQL. Standard: URL Conventions, "Resource Path".
+In: segments as written. Out: PathSteps and what ends the path. Knows no SQL. Standard: URL Conventions, "Resource
+Path".
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""$select against an entity type. In: items as written. Out: a Selection. Standard: URL Conventions, "System Query Option $select"."""
+"""$select against an entity type. In: items as written. Out: a Selection. Standard: URL Conventions, "System Query
+Option $select".
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from odata.url.nodes import SelectItem, Step
 def selection(variable: Variable, items: tuple[SelectItem, ...] | None, expansions: tuple[Expansion, ...]) -> Selection:
     """What $select shows of an entity; without it every structural property.
 
-    Raises: UnknownProperty (400) with the nearest known name; InvalidOption (400) for nested options on a primitive property.
+    Raises: UnknownProperty (400) with the nearest known name; InvalidOption (400) for nested options on a primitive
+    property.
     """
     everything = tuple(variable.set.properties.values())
     if items is None:

@@ -49,7 +49,8 @@ class AnyPath(BaseConverter):
 class Http:
     """What the views need beside the Service. source: the caller's address from headers and peer.
 
-    extra_headers: of every answer, from the request's headers. report: writes the log line. cors_origins: who may read from a browser.
+    extra_headers: of every answer, from the request's headers. report: writes the log line. cors_origins: who may
+    read from a browser.
     """
 
     service: Service
@@ -151,7 +152,7 @@ def _refused(problem: ODataError, headers: dict[str, str], request_id: str) -> R
             ("OData-Version", format.version),
             ("Content-Type", "application/json"),
             *problem.headers.items(),
-        ),  # fmt: skip
+        ),
         body=(error_body(problem, request_id),),
         facts={"error": problem.code},
     )

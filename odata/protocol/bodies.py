@@ -36,7 +36,8 @@ class BodyLimits:
 def inflated(stream: Stream, headers: Mapping[str, str], limits: BodyLimits) -> bytes:
     """The body, decompressed.
 
-    Raises: PayloadTooLarge (413) naming the limit, UnsupportedMediaType (415) for an encoding, BadRequest (400) for broken data.
+    Raises: PayloadTooLarge (413) naming the limit, UnsupportedMediaType (415) for an encoding, BadRequest (400) for
+    broken data.
     """
     raw = stream.read(limits.raw_bytes + 1)
     if len(raw) > limits.raw_bytes:
@@ -58,8 +59,8 @@ def _inflate(raw: bytes, window_bits: int, limits: BodyLimits) -> bytes:
         raise BadRequest("The body is not what its Content-Encoding says.", target="Content-Encoding") from None
     if len(text) > most:
         raise PayloadTooLarge(
-            f"The body inflates to more than {most} bytes; the limits are {limits.inflated_bytes} bytes and {limits.ratio} "
-            "times its size."
+            f"The body inflates to more than {most} bytes; the limits are {limits.inflated_bytes} bytes and "
+            f"{limits.ratio} times its size."
         )
     if not inflater.eof or inflater.unused_data:
         raise BadRequest("The compressed body is cut off or followed by something else.", target="Content-Encoding")

@@ -1,6 +1,7 @@
 """One JSON line a request for the log. No literal of a URL, no credential, no row ever stands in it.
 
-Fields: request id, method, set, names of options, status, rows, bytes, milliseconds per stage, whether the shape was known.
+Fields: request id, method, set, names of options, status, rows, bytes, milliseconds per stage, whether the shape was
+known.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from odata.pipeline import Trace
 from odata.service import Principal
 
 KNOWN_OPTIONS = frozenset({
-    "filter", "search", "orderby", "select", "expand", "top", "skip", "count", "skiptoken", "format", "apply", "compute",
+    "filter", "search", "orderby", "select", "expand", "top", "skip", "count", "skiptoken", "format", "apply",
+    "compute",
 })  # fmt: skip
 
 _encode = JSONEncoder(ensure_ascii=False).encode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, Unpack
+from typing import Any, Protocol, TypeAlias
 
 from sqlalchemy import Integer, Select, literal_column
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -21,14 +21,15 @@ from odata.sql.sources import Sources
 
 Column: TypeAlias = ColumnElement[Any]
 Columns: TypeAlias = Mapping[str, Column] | ReadOnlyColumnCollection[str, Any]
-Query: TypeAlias = Select[Unpack[tuple[Any, ...]]]
+Query: TypeAlias = Select[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expanded:
     """One expansion of a page's rows.
 
-    lateral: to be joined to the page. json: the value where it can be a member of a row; else texts, the members as text.
+    lateral: to be joined to the page. json: the value where it can be a member of a row; else texts, the members as
+    text.
     rows: how many rows it adds to one object.
     """
 
@@ -49,7 +50,7 @@ class Expand(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageOf:
-    """A page to be read: which rows, in which order, how many at most. outer: what of enclosing SELECTs it refers to."""
+    """A page to be read: which rows, in which order, how many at most. outer: tables of enclosing SELECTs it needs."""
 
     selection: Selection
     conditions: tuple[ColumnElement[bool], ...]

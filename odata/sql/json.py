@@ -130,7 +130,10 @@ def etag_columns(entity_set: EntitySet) -> tuple[str, ...]:
     return (version,) if version else tuple(item.exposed.column for item in entity_set.properties.values())
 
 
-ESCAPED = (("%", "%25"), ("'", "''"), ("/", "%2F"), ("?", "%3F"), ("#", "%23"), ("&", "%26"), ("+", "%2B"), (" ", "%20"), ("\\", "%5C"), ('"', "%22"))  # fmt: skip
+ESCAPED = (
+    ("%", "%25"), ("'", "''"), ("/", "%2F"), ("?", "%3F"), ("#", "%23"), ("&", "%26"), ("+", "%2B"), (" ", "%20"),
+    ("\\", "%5C"), ('"', "%22"),
+)  # fmt: skip
 
 
 def entity_url(columns: Columns, entity_set: EntitySet) -> Column:

@@ -1,6 +1,8 @@
-"""The order of a page and where the next one starts. In: OrderKeys of a plan. Out: ORDER BY items and the keyset predicate.
+"""The order of a page and where the next one starts. In: OrderKeys of a plan. Out: ORDER BY items and the keyset
+predicate.
 
-The predicate for mixed or nullable keys is an OR chain with a redundant bound on the first key, without which PostgreSQL scans from the
+The predicate for mixed or nullable keys is an OR chain with a redundant bound on the first key, without which
+PostgreSQL scans from the
 start (measured: 78 ms against 0.1 ms at row 250,000). Standard: Protocol, "Server-Driven Paging".
 """
 

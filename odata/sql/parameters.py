@@ -1,6 +1,7 @@
 """Parameters of a statement: where the value of each placeholder comes from.
 
-Beside literals of the URL a statement takes the caller's org, the values of a skip token and the texts of nested next links.
+Beside literals of the URL a statement takes the caller's org, the values of a skip token and the texts of nested next
+links.
 """
 
 from __future__ import annotations

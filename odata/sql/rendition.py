@@ -1,4 +1,6 @@
-"""Rendition: what of the answer's format the statement must know. Made by `payload`, read by `sql`; a part of the shape cache's key."""
+"""Rendition: what of the answer's format the statement must know. Made by `payload`, read by `sql`; a part of the
+shape cache's key.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Rows of one level of a request: a page of entities, what is shown of each, and their JSON.
 
-In: a Selection, its order and conditions. Out: SELECTs of one row each: the JSON text of the collection, how many rows were seen and kept, and
+In: a Selection, its order and conditions. Out: SELECTs of one row each: the JSON text of the collection, how many
+rows were seen and kept, and
 the order keys of the last one. Three forms, the cheapest that holds the limits:
 
     plain   json_agg over the page; for pages that cannot exceed the byte limit
@@ -137,7 +138,7 @@ def sized(
     other = second.lateral(context.name("b"))
     chosen = [
         case((refused, other.c[name]), else_=cast(first.c[name], other.c[name].type)).label(name)
-        for name in first.c.keys()
+        for name in tuple(first.c.keys())
     ]
     return select(*chosen).select_from(first.join(other, true()))
 

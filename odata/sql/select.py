@@ -1,6 +1,7 @@
 """Stage `sql.select`: a plan becomes a Statement, SQLAlchemy Core compiled once.
 
-In: a ReadPlan, the mapping, a Rendition. Out: one SELECT of one row, whatever is expanded. Knows no URL and no HTTP; refuses nothing: a plan
+In: a ReadPlan, the mapping, a Rendition. Out: one SELECT of one row, whatever is expanded. Knows no URL and no HTTP;
+refuses nothing: a plan
 is always expressible. A table reference without its org predicate does not compile.
 """
 
@@ -37,7 +38,8 @@ DIALECT._backslash_escapes = False  # standard_conforming_strings is on since Po
 def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limits | None = None) -> Statement:
     """Write the statement of a plan.
 
-    Returns: columns by kind: collection body, seen, kept, rows, count, parent, after_0 ...; entity and property body, etag, parent;
+    Returns: columns by kind: collection body, seen, kept, rows, count, parent, after_0 ...; entity and property body,
+    etag, parent;
              value value, parent; count count, parent. parent: whether what the path goes through exists.
     """
     binds = StatementBinds()

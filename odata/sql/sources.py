@@ -1,4 +1,5 @@
-"""Sources: which table alias stands for which range variable inside one SELECT, with the joins that single-valued navigation needs.
+"""Sources: which table alias stands for which range variable inside one SELECT, with the joins that single-valued
+navigation needs.
 
 In: Variables of a plan. Out: a FROM clause whose every table carries the org predicate. Knows no URL and no HTTP.
 """
