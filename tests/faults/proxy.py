@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -32,6 +33,11 @@ class Proxy:
     def url(self) -> str:
         """Where the database is, through this proxy."""
         return make_conninfo(**self.conninfo | {"host": "127.0.0.1", "port": self.port})
+
+    @property
+    def web_url(self) -> str:
+        """The same as a URL, as DATABASE_URL takes it."""
+        return f"postgresql://{quote(str(self.conninfo['user']))}@127.0.0.1:{self.port}/{self.conninfo['dbname']}"
 
     def accept(self) -> None:
         with contextlib.suppress(OSError):
