@@ -34,7 +34,7 @@ from odata.plan.plans import ReadPlan
 from odata.plan.values import Place, database_text
 from odata.service import Face, Principal, Service
 from odata.shapes import Lifted, Variant, lift, variant_of
-from odata.sql.parameters import After, Link, Org, Parameter
+from odata.sql.parameters import After, Fixed, Link, Org, Parameter
 from odata.sql.rendition import Rendition
 from odata.sql.run import Timings
 from odata.sql.select import select
@@ -291,6 +291,8 @@ def _values(
                 values.append([_text(item, texts) for item in parameter])
             case Org():
                 values.append(principal.org_id)
+            case Fixed():
+                values.append(parameter.text)
             case After():
                 values.append(token.values[parameter.index] if token else None)
             case Link():

@@ -25,6 +25,13 @@ class Org:
 
 
 @dataclass(frozen=True, slots=True)
+class Fixed:
+    """A value that is the same for every caller: the org of a set that belongs to one org."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class After:
     """A boundary value of the skip token."""
 
@@ -38,7 +45,7 @@ class Link:
     place: Place | None
 
 
-Parameter: TypeAlias = Org | After | Link | Value | tuple[Value, ...]
+Parameter: TypeAlias = Org | Fixed | After | Link | Value | tuple[Value, ...]
 
 
 class StatementBinds(Binds):
@@ -59,6 +66,8 @@ class StatementBinds(Binds):
         self._others[name] = Link(place)
         return cast(untyped(name), Text)
 
-    def parameter(self, name: str) -> Parameter:
-        """Where the value of a placeholder comes from."""
+    def parameter(self, name: str, own: str | None) -> Parameter:
+        """Where the value of a placeholder comes from; own: the value that it brought along."""
+        if own is not None:
+            return Fixed(own)
         return self._others.get(name) or self.values[name]

@@ -51,7 +51,7 @@ def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limit
     compiled = statement.compile(dialect=DIALECT)
     return Statement(
         sql=str(compiled),
-        parameters=tuple(binds.parameter(name) for name in compiled.positiontup or ()),
+        parameters=tuple(binds.parameter(name, compiled.params[name]) for name in compiled.positiontup or ()),
         columns=tuple(statement.selected_columns.keys()),
     )
 
