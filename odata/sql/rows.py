@@ -32,12 +32,15 @@ BYTES_PER_PLAIN_VALUE = 48
 
 def page(context: Context, of: PageOf, extra: ColumnElement[bool] | None = None) -> Subquery:
     """The page as a sub-select: stored columns under their own names, order keys as order_0, order_1 ..."""
-    keys = [expressions.value(key.expression, of.sources, context.binds) for key in of.order]
+    keys = [
+        expressions.value(key.expression, of.sources, context.binds).label(f"order_{index}")
+        for index, key in enumerate(of.order)
+    ]
     columns = {name: of.sources.root.c[name] for name in _needed(context, of.selection)}
     conditions = [of.sources.predicate, *of.conditions] + ([extra] if extra is not None else [])
     statement = select(
         *(column.label(name) for name, column in columns.items()),
-        *(key.label(f"order_{index}") for index, key in enumerate(keys)),
+        *keys,
     )
     statement = statement.select_from(of.sources.from_clause).where(and_(*conditions)).correlate(*of.outer)
     statement = statement.order_by(*order_by(of.order, keys))
