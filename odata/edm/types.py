@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Literal as OneOf
 from typing import TypeAlias
@@ -79,6 +79,7 @@ PRIMITIVE_TYPES: dict[str, PrimitiveType] = {
 }  # fmt: skip
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _SPECIAL = {"INF": "Infinity", "-INF": "-Infinity", "NaN": "NaN"}
 _GUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _DATE = re.compile(r"(-?)([0-9]{4,6})-([0-9]{2})-([0-9]{2})")
@@ -99,6 +100,16 @@ def number_kind(text: str) -> str | None:
     return "double" if "e" in text or "E" in text else "decimal" if "." in text else "integer"
 
 
+def exact(text: str) -> Decimal:
+    """The value of a number literal; an exponent that no Decimal can hold becomes the largest or smallest of its sign."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        mantissa, _, exponent = text.lower().partition("e")
+        size = 0 if Decimal(mantissa) == 0 else 1
+        return Decimal(f"{'-' if text[0] == '-' else ''}{size}e{'-' if exponent[0] == '-' else '+'}999999")
+
+
 def enum_member(type: PrimitiveType, members: Mapping[str, int], text: str) -> str:
     """The declared name of an enumeration member given by name or by number.
 
@@ -106,7 +117,7 @@ def enum_member(type: PrimitiveType, members: Mapping[str, int], text: str) -> s
     """
     if text in members:
         return text
-    if text.lstrip("+-").isdigit():
+    if len(text) <= 20 and _WHOLE.fullmatch(text):
         for name, number in members.items():
             if number == int(text):
                 return name
@@ -153,7 +164,7 @@ def _number(type: PrimitiveType, kind: str, text: str) -> str:
 def _whole(type: PrimitiveType, text: str, minimum: int, maximum: int) -> str:
     if len(text) > MAX_DIGITS or text in _SPECIAL:
         raise _refuse(type, text, f"whole numbers from {minimum} to {maximum} fit")
-    number = Decimal(text)
+    number = exact(text)
     if number.adjusted() > 20 or number.adjusted() < -MAX_DIGITS or number != int(number):
         raise _refuse(type, text, f"whole numbers from {minimum} to {maximum} fit")
     if not minimum <= number <= maximum:
@@ -164,7 +175,7 @@ def _whole(type: PrimitiveType, text: str, minimum: int, maximum: int) -> str:
 def _decimal(type: PrimitiveType, text: str) -> str:
     if text in _SPECIAL:
         raise _refuse(type, text, "INF and NaN are for Edm.Double")
-    if len(text) > MAX_DIGITS or abs(Decimal(text).adjusted()) > MAX_DIGITS:
+    if len(text) > MAX_DIGITS or abs(exact(text).adjusted()) > MAX_DIGITS:
         raise _refuse(type, text, f"at most {MAX_DIGITS} digits fit")
     return text
 
@@ -180,7 +191,7 @@ def _floating(type: PrimitiveType, text: str) -> str:
 
 def _fits_single(number: float) -> bool:
     try:
-        return not number or struct.unpack("f", struct.pack("f", number))[0] != 0
+        return not number or struct.unpack("<f", struct.pack("<f", number))[0] != 0
     except OverflowError:
         return False
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from odata.edm.types import DATE_TIME_OFFSET, GUID, MAX_DIGITS, PRIMITIVE_TYPES, number_kind
+from odata.edm.types import DATE_TIME_OFFSET, GUID, MAX_DIGITS, PRIMITIVE_TYPES, exact, number_kind
 from odata.errors import InvalidLiteral
 from odata.plan.bound import Value
 from odata.url.nodes import Literal
@@ -86,7 +86,7 @@ def _number_class(kind: str, text: str) -> Hashable:
         return text
     if kind not in ("integer", "decimal", "double", "string"):
         return None
-    number = Decimal(text)
+    number = exact(text)
     if number.adjusted() > 20 or not -(2**63) <= number < 2**63:
         return "-large" if number < 0 else "large"
     if number.adjusted() < -MAX_DIGITS:
@@ -98,7 +98,7 @@ def _small_class(kind: str, text: str) -> Hashable:
     """-1 or 0 for numbers of that value, else None."""
     if _number_class(kind, text) != "integer":
         return None
-    number = int(Decimal(text))
+    number = int(exact(text))
     return number if number in (-1, 0) else None
 
 
