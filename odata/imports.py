@@ -21,7 +21,7 @@ RANKS: Final[tuple[tuple[str, ...], ...]] = (
     ("models",),
     ("odata.pipeline",),
     ("odata.service",),
-    ("odata.payload", "odata.sql"),
+    ("odata.payload", "odata.sql", "odata.shapes"),
     ("odata.plan",),
     ("odata.url", "odata.functions", "odata.mapping", "odata.messages"),
     ("odata.edm", "odata.exposure_toml"),

@@ -9,7 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -80,7 +80,8 @@ def test_it_starts_again_after_everything_was_killed(home: Path) -> None:
         assert starter.stdout is not None and starter.stdout.readline() == b"up\n"
         postmaster = psutil.Process(postmaster_pid(home))
         for one in [*postmaster.children(), postmaster]:
-            one.kill()
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
         starter.kill()
     assert (home / "data" / "postmaster.pid").exists()
     assert kept(home) == 1

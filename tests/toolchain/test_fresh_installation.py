@@ -26,6 +26,7 @@ def test_requirements_alone_give_the_gateway_command(tmp_path: Path) -> None:
     assert done.stdout.startswith("gateway, version ")
 
 
+@pytest.mark.slow
 def test_without_a_network_there_is_one_line(tmp_path: Path) -> None:
     checkout = copy_of_the_project(tmp_path / "a checkout")
     nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_NO_CACHE_DIR": "1", "PIP_CONFIG_FILE": os.devnull}
