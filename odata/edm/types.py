@@ -101,7 +101,7 @@ def number_kind(text: str) -> str | None:
 
 
 def exact(text: str) -> Decimal:
-    """The value of a number literal; an exponent that no Decimal can hold becomes the largest or smallest of its sign."""
+    """The value of a number literal; an exponent that no Decimal can hold is cut to the widest there is."""
     try:
         return Decimal(text)
     except InvalidOperation:

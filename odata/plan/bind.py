@@ -218,6 +218,7 @@ def _call(node: Call, scope: Scope, calls_open: int) -> Bound:
             )
         operand = _operand(node.arguments[0], scope, calls_open)
         return (calls.cast if node.name == "cast" else calls.isof)(operand, type_name, scope)
+    calls.check_served(node)
     return calls.call(node, tuple(_operand(argument, scope, calls_open) for argument in node.arguments), scope)
 
 

@@ -42,12 +42,8 @@ UTC_PARTS = frozenset({"year", "month", "day", "hour", "minute", "date", "time"}
 def call(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Bound:
     """A canonical function with its overload.
 
-    Raises: UnknownFunction, TypeMismatch (400) naming what would fit; Unsupported (501) for what is not served.
+    Raises: TypeMismatch (400) naming what would fit.
     """
-    if node.name in UNSUPPORTED:
-        raise Unsupported(f"The function {node.name} is not served: {UNSUPPORTED[node.name]}.", target=node.name)
-    if node.name not in FUNCTIONS:
-        raise UnknownFunction(f"No function '{node.name}' (offset {node.position}){nearest(node.name, FUNCTIONS)}.")
     chosen = _overload(node, arguments, scope)
     bound = tuple(map(_argument, arguments, chosen.parameters, [scope] * len(arguments)))
     _check_zone(node, arguments, scope)
@@ -62,6 +58,14 @@ def call(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Bo
     if node.name in PATTERNS:
         return _search(node.name, bound, arguments[1], returns, scope)
     return FunctionCall(node.name, bound, returns)
+
+
+def check_served(node: Call) -> None:
+    """Refuse functions that are not served (501) and unknown names (400), before their arguments are looked at."""
+    if node.name in UNSUPPORTED:
+        raise Unsupported(f"The function {node.name} is not served: {UNSUPPORTED[node.name]}.", target=node.name)
+    if node.name not in FUNCTIONS:
+        raise UnknownFunction(f"No function '{node.name}' (offset {node.position}){nearest(node.name, FUNCTIONS)}.")
 
 
 def _search(
