@@ -60,7 +60,8 @@ def negotiate(
     """Choose the format of the answer.
 
     Args:    headers: names in lower case. format_option: value of $format, decoded; it beats Accept; None without one.
-             profile: "salesforce" ignores unknown parameters in Accept, "strict" skips media types that carry them.
+             profile: "salesforce" ignores unknown parameters in Accept and keeps the prefix of control information
+             in 4.01; "strict" skips media types that carry such parameters.
     Raises:  InvalidHeader (400) for a version that is no version or below 4.0, InvalidOption (400) for $format that is
              no media type, NotAcceptable (406) when nothing asked for can be written, PreconditionFailed (412) for
              snapshot isolation.
@@ -206,14 +207,16 @@ def _json(
 ) -> Format:
     """The best acceptable JSON: highest q, then most specific, then first."""
     strict = format_option is not None or profile == "strict"
+    keep_prefix = profile == "salesforce"  # an adapter of 4.01 has not been seen to know names without it
     wishes = [(entry, wish) for entry in wanted if (wish := _wish(entry, strict)) is not None]
     for entry, wish in sorted(wishes, key=lambda item: (item[0].quality, item[0].specificity), reverse=True):
         if entry.quality > 0 and not _excluded(entry, wish, wishes):
             return json_format(
-                version, wish.metadata, ieee754=wish.ieee754, streaming=wish.streaming, charset=wish.charset
-            )
+                version, wish.metadata, ieee754=wish.ieee754, streaming=wish.streaming, charset=wish.charset,
+                keep_prefix=keep_prefix,
+            )  # fmt: skip
     if not wanted:
-        return json_format(version)
+        return json_format(version, keep_prefix=keep_prefix)
     raise _not_acceptable("application/json", wanted, format_option, accept)
 
 
