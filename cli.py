@@ -7,8 +7,10 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from typing import Any
 
 import click
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -120,6 +122,52 @@ def list_credentials(org: str | None) -> None:
         state = "revoked" if row.revoked_at else f"until {row.expires_at:%Y-%m-%d}" if row.expires_at else "valid"
         visible = ",".join(row.sets) if row.sets is not None else "all sets"
         click.echo(f"{row.username}\t{row.org_id}\t{row.profile}\t{row.scope}\t{visible}\t{state}")
+
+
+@main.command()
+@click.argument("url")
+@click.option(
+    "--stage", default="sql", show_default=True, type=click.Choice(["url", "plan", "sql"]), help="Stop there."
+)
+@click.option("--profile", default="strict", show_default=True, type=click.Choice(["salesforce", "strict"]))
+@click.option("--org", metavar="00D...", help="The organization that asks; the first one of the demo data without it.")
+@click.option("--analyze", is_flag=True, help="Run it: EXPLAIN ANALYZE of the database, and the first rows.")
+def explain(url: str, stage: Any, profile: Any, org: str | None, analyze: bool) -> None:
+    """Show every stage of one read, such as "/Quotes?$filter=Status eq 'Draft'"."""
+    import app
+    from models import seed as models_seed
+    from odata.explain import explain as explained
+    from odata.service import Principal
+    from odata.sql.run import Database
+
+    settings = _settings(*(("DATABASE_URL",) if analyze else ()))
+    if not settings.database_url:
+        settings = replace(settings, database_url="postgresql:///")
+    service = app.service(settings)
+    analyzer = service.database if analyze else None
+    if analyzer is not None and not isinstance(analyzer, Database):
+        raise TypeError("the service reads from another database")
+    asking = Principal(identity="explain", org_id=_org(org or models_seed.ORGS[0]), profile=profile)
+    try:
+        with _one_line():
+            for line in explained(service, url, asking, until=stage, analyze=analyzer.fetch_all if analyzer else None):
+                click.echo(line)
+    finally:
+        if analyzer is not None:
+            analyzer.close()
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is well and what is not: settings, database, migrations, search, role, credentials."""
+    from models.doctor import findings
+
+    settings = _settings("DATABASE_URL", "GATEWAY_SECRET")
+    click.echo("ok     settings: every one can be read")
+    found = list(findings(settings.database_url))
+    for finding in found:
+        click.echo(f"{'ok    ' if finding.well else 'WRONG '} {finding.what}: {finding.said}")
+    sys.exit(0 if all(finding.well for finding in found) else 1)
 
 
 @main.command()
