@@ -38,7 +38,6 @@ from odata.edm.types import (
     DOUBLE,
     DURATION,
     INT32,
-    INT64,
     STRING,
     TIME_OF_DAY,
     PrimitiveType,
@@ -352,8 +351,3 @@ def days_of(duration: Sql) -> Sql:
 def whole_quotient(left: Sql, right: Sql) -> Sql:
     """Integer division towards zero."""
     return cast(left, BigInteger).op("/", precedence=8, return_type=BigInteger())(right)
-
-
-__all__ = [
-    "FUNCTIONS", "INT64", "UNSUPPORTED", "Function", "Sql", "fits", "folded", "function", "listing", "overload",
-]  # fmt: skip

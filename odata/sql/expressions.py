@@ -252,10 +252,10 @@ class _Writer:
 
     def _ordered(self, node: Bound, operand: Sql) -> Sql:
         """Texts compare by one collation: the columns' own, or the one that the mapping names."""
-        if isinstance(node, PropertyValue) and node.property.type is node.property.storage:
-            collation = getattr(self.sources.mapping, "collation", None)
-            return collate(operand, collation) if collation else operand
-        return operand if isinstance(node, Value) else collate(operand, BINARY_COLLATION)
+        collation: str | None = getattr(self.sources.mapping, "collation", None)
+        if isinstance(node, Value) or (collation is None and _is_column(node)):
+            return operand
+        return collate(operand, collation or BINARY_COLLATION)
 
     def _membership(self, node: Membership) -> Sql:
         operand = self.operand(node.operand)
@@ -301,6 +301,10 @@ class _Writer:
         if not node.indexable:
             columns = [_unindexed(column) for column in columns]
         return or_(false(), *(collate(column, CASE_COLLATION).ilike(pattern) for column in columns))
+
+
+def _is_column(node: Bound) -> bool:
+    return isinstance(node, PropertyValue) and (node.stored or node.property.type is node.property.storage)
 
 
 def _unindexed(operand: Sql) -> Sql:
