@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import fields
+from html import escape
 from http import HTTPStatus
 
 import psycopg
@@ -26,6 +27,7 @@ from odata.protocol.bearer import Bearer, TokenRules
 from odata.protocol.blueprint import AnyPath, Http, blueprint
 from odata.protocol.bodies import BodyLimits
 from odata.protocol.keys import FileKey, PublishedKeys
+from odata.protocol.metrics import Metrics, metered
 from odata.protocol.negotiate import negotiate
 from odata.protocol.report import reporter
 from odata.service import Principal, Service
@@ -60,12 +62,14 @@ def create_app(settings: gateway_settings.Settings | None = None, exposure: Expo
 def http(settings: gateway_settings.Settings, exposure: Exposure | None = None) -> Http:
     """The OData service with everything it is joined to; `exposure` None shows the quotes and jobs."""
     authenticator = _authenticator(settings)
+    serving = service(settings, exposure)
+    metrics = Metrics(serving.shapes, serving.database.measures)
     return Http(
-        service=service(settings, exposure),
+        service=serving,
         verify=authenticator,
         source=authenticator.platform.source,
         extra_headers=authenticator.platform.response_headers,
-        report=reporter(settings.log_level),
+        report=metered(reporter(settings.log_level), metrics, settings.log_level),
         bodies=BodyLimits(
             raw_bytes=settings.body_bytes, inflated_bytes=settings.inflated_body_bytes, ratio=settings.inflate_ratio
         ),
@@ -182,8 +186,13 @@ def _add_front_page(app: Flask, settings: gateway_settings.Settings) -> None:
     @app.get("/")
     def front_page() -> Response:
         """What this is and where to go, for a person with a browser."""
-        root = f"{settings.public_url}/odata/v4/"
-        return Response(_FRONT_PAGE.format(root=root), content_type="text/html; charset=utf-8")
+        anonymous = settings.odata_auth == "anonymous"
+        page = _FRONT_PAGE.format(
+            root=escape(f"{settings.public_url}/odata/v4/"),
+            login="" if anonymous else "-u NAME:SECRET ",
+            who="Everybody may read here." if anonymous else "It asks for a credential (gateway credentials create):",
+        )
+        return Response(page, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
 
 
 def _refused(problem: HTTPException) -> Response:
@@ -215,11 +224,24 @@ def _plain(text: str) -> Response:
 
 
 _FRONT_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>The gateway</title>
-<body style="font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem">
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>The gateway</title>
+<body style="font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 3rem auto; padding: 0 1rem">
 <h1>The gateway</h1>
 <p>Quotes and background jobs, kept in PostgreSQL, as an OData v4 service: Salesforce Connect mounts it as external
 objects, and any other OData client can read it.</p>
-<p>Service root: <a href="{root}">{root}</a><br>Metadata: <a href="{root}$metadata">{root}$metadata</a></p>
+<ul>
+<li>Service root: <a href="{root}">{root}</a></li>
+<li>Metadata document: <a href="{root}$metadata">{root}$metadata</a></li>
+<li>Is the database well? <a href="/readiness">/readiness</a></li>
+</ul>
+<p>{who}</p>
+<pre style="background: #f4f4f4; padding: 1rem; overflow-x: auto">
+curl {login}'{root}Quotes?$top=3&amp;$select=QuoteNumber,Name,GrandTotal'
+curl {login}"{root}Quotes?\\$filter=Status%20eq%20'Draft'&amp;\\$orderby=GrandTotal%20desc&amp;\\$top=3"
+curl {login}'{root}Jobs?$expand=Items($top=2)&amp;$count=true&amp;$top=3'
+</pre>
+<p>In Salesforce: Setup, External Data Sources, New, type "Salesforce Connect: OData 4.01" or "OData 4.0", URL as above,
+identity type "Named Principal", password authentication; then Validate and Sync.</p>
 </body></html>
 """

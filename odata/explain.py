@@ -116,6 +116,9 @@ class _Heard:
         self.sql, self.values = sql, parameters
         raise _Stop
 
+    def measures(self) -> dict[str, int]:
+        return {}
+
 
 class _Shapes(ShapeCache[Prepared]):
     """A cache that knows nothing and passes on what it is given."""

@@ -71,6 +71,10 @@ class Fetch(Protocol):
         timings: Timings | None = None,
     ) -> tuple[Any, ...] | None: ...
 
+    def measures(self) -> dict[str, int]:
+        """Levels and counters for the log."""
+        ...
+
 
 @dataclass(slots=True)
 class Face:
