@@ -27,7 +27,7 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.sql.elements import ColumnElement, Grouping
+from sqlalchemy.sql.elements import ColumnElement, False_, Grouping
 
 from odata.edm.types import DOUBLE, INT64, SINGLE
 from odata.functions import (
@@ -73,7 +73,7 @@ _BLANK = text("")
 
 def predicate(bound: Bound, sources: Sources, binder: Binder) -> ColumnElement[bool]:
     """A condition for WHERE, where unknown counts as false."""
-    return _Writer(sources, binder).loose(bound)
+    return _unfolded(_Writer(sources, binder).loose(bound))
 
 
 def value(bound: Bound, sources: Sources, binder: Binder) -> Sql:
@@ -273,7 +273,7 @@ class _Writer:
         if node.predicate is not None:
             writer = _Writer(inner, self.binder)
             if node.name == "any":
-                conditions.append(writer.loose(node.predicate))
+                conditions.append(_unfolded(writer.loose(node.predicate)))
             else:
                 conditions.append(writer.operand(node.predicate).is_not(true()))
         source = inner.from_clause
@@ -284,7 +284,7 @@ class _Writer:
         inner = self.sources.inner(node.variable)
         conditions = [inner.predicate, inner.link(node.source, node.navigation, inner.root)]
         if node.predicate is not None:
-            conditions.append(_Writer(inner, self.binder).loose(node.predicate))
+            conditions.append(predicate(node.predicate, inner, self.binder))
         source = inner.from_clause
         counted = select(func.count()).select_from(source).where(*conditions).correlate_except(source)
         return counted.scalar_subquery()
@@ -301,6 +301,11 @@ class _Writer:
         if not node.indexable:
             columns = [_unindexed(column) for column in columns]
         return or_(false(), *(collate(column, CASE_COLLATION).ilike(pattern) for column in columns))
+
+
+def _unfolded(condition: Sql) -> Sql:
+    """`and_` with false() is false() alone, and the org predicate beside it would be gone; this false stays one of many."""
+    return literal_column("false", Boolean()) if isinstance(condition, False_) else condition
 
 
 def _is_column(node: Bound) -> bool:

@@ -19,7 +19,7 @@ from sqlalchemy.sql.selectable import FromClause, Subquery
 from odata.edm.model import EntitySet
 from odata.plan.plans import Selection
 from odata.sql.context import Column, Context, number
-from odata.sql.json import constant, entity_url, etag, json_value, member_name
+from odata.sql.json import Constant, constant, entity_url, etag, json_value, member_name
 
 LONGEST_ALIAS_BYTES = 63
 NATIVE_TYPES = frozenset({"Edm.String", "Edm.Boolean", "Edm.Double"})
@@ -80,7 +80,8 @@ def _object(
 
 
 def _member(name: str, column: Column) -> Column:
-    return member_name(name) + func.coalesce(cast(func.to_json(column), Text), constant("null"))
+    value = cast(column, Text) if isinstance(column, Constant) else column  # a bare constant has no type for to_json
+    return member_name(name) + func.coalesce(cast(func.to_json(value), Text), constant("null"))
 
 
 def _braced(texts: list[Column]) -> Column:
@@ -117,7 +118,9 @@ def _properties(context: Context, rows: Subquery, selection: Selection) -> list[
     for item in selection.properties:
         if context.rendition.full and item.type.name not in NATIVE_TYPES:
             name = item.type.name.removeprefix("Edm.")
-            shown.append((f"{item.name}{context.rendition.prefix}type", constant(f"#{name}")))
+            # 4.01 writes built-in types without "#" (JSON Format, "Control Information: type").
+            hash_sign = "" if context.rendition.prefix == "@" and name != item.type.name else "#"
+            shown.append((f"{item.name}{context.rendition.prefix}type", constant(f"{hash_sign}{name}")))
         shown.append((item.name, json_value(rows.c[item.exposed.column], item, context.rendition)))
     return shown
 

@@ -79,3 +79,21 @@ def test_a_name_longer_than_an_identifier_is_no_column_alias() -> None:
     text = select(make(parse(entity_set, f"$select={name}&$top=1"), model), Mapping(model), RENDITION).sql
 
     assert f'\'"{name}":\'' in text and f'AS "{name}"' not in text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "$filter=null",
+        "$filter=false",
+        "$filter=Revision in (1.5)",
+        "$filter=Lines/$count lt -INF&$count=true",
+        "$filter=Lines/any(l:null)",
+        "$filter=Lines/all(l:true)",
+        "$filter=Lines/$count($filter=false) eq 0",
+        "$filter=not (Lines/any(l:l/Quantity gt 1) and null)",
+        "$expand=Lines($filter=false)",
+    ],
+)
+def test_a_condition_that_is_never_true_keeps_the_org_predicate(query: str) -> None:
+    assert sql("Quotes", query)
