@@ -125,8 +125,10 @@ def _make_home(cluster: Cluster, server_account: account.Account | None) -> None
         if server_account is not None:
             os.chown(cluster.home, server_account.uid, server_account.gid)
         cluster.home.chmod(0o700)
-        for name in ("users.lock", "start.lock"):
+        for name in ("users.lock", "start.lock", "log"):
             open(cluster.home / name, "a").close()
+            if server_account is not None:
+                os.chown(cluster.home / name, server_account.uid, server_account.gid)
     except PermissionError:
         raise Trouble(
             f"{cluster.home} belongs to another account (was make run as root before?): "

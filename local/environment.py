@@ -39,6 +39,9 @@ def main(arguments: list[str]) -> int:
     files = [PROJECT / "requirements.txt"] + ([PROJECT / "requirements-dev.txt"] if "--dev" in arguments else [])
     try:
         with open(PROJECT / ".venv.lock", "w") as lock:
+            if os.geteuid() == 0:  # root's run shuts the owner of the checkout out of nothing
+                owner = PROJECT.stat()
+                os.chown(lock.fileno(), owner.st_uid, owner.st_gid)
             fcntl.flock(lock, fcntl.LOCK_EX)
             return _ensure(files)
     except PermissionError as problem:
