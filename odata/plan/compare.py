@@ -137,7 +137,9 @@ def _string(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> 
 
 def _date_as_text(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bound:
     """A Date published as String: compared as a date where the text is one, which orders the same."""
-    is_date = literal.kind == "date" if literal.kind != "string" else scope.guards.ask("converts:Edm.Date", literal)
+    is_date = literal.kind in ("date", "datetimeoffset")
+    if literal.kind == "string":
+        is_date = bool(scope.guards.ask("converts:Edm.Date", literal))
     if is_date and (scope.lenient or literal.kind == "string") and scope.guards.ask("utc_midnight", literal):
         return Comparison(operator, _stored(left), literal_value(literal, DATE))
     check_kind(literal, STRING, described(left), scope)

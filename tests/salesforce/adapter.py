@@ -1,6 +1,6 @@
 """The adapter of Salesforce Connect as a client: its headers, its encodings of a URL, and answers read back.
 
-A URL is written decoded, `Quotes?$filter=status eq 'Open'&$top=2`; a value may hold "&" only with a blank before it.
+A URL is written decoded, `Quotes?$filter=status eq 'Open'&$top=2`; an option starts with "&$".
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {"E1": encoded_fully, "E2": encoded
 
 def options_of(url: str) -> list[tuple[str, str]]:
     """The query options of a decoded URL, names with "$"."""
-    items = re.split(r"(?<! )&", url.partition("?")[2])
+    items = re.split(r"&(?=[$@])", url.partition("?")[2])
     return [(name, value) for name, _, value in (item.partition("=") for item in items if item)]
 
 
