@@ -29,6 +29,7 @@ from odata.protocol.bodies import BodyLimits
 from odata.protocol.keys import FileKey, PublishedKeys
 from odata.protocol.metrics import Metrics, metered
 from odata.protocol.negotiate import negotiate
+from odata.protocol.rate import RequestRate
 from odata.protocol.report import reporter
 from odata.service import Principal, Service
 from odata.shapes import ShapeCache
@@ -75,6 +76,7 @@ def http(settings: gateway_settings.Settings, exposure: Exposure | None = None) 
         ),
         cors_origins=settings.cors_origins,
         timings=settings.debug_timings,
+        rate=RequestRate(settings.requests_per_second),
     )
 
 

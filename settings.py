@@ -240,7 +240,7 @@ class Settings:
         "REQUESTS_PER_SECOND",
         whole(0, 100_000),
         0,
-        "requests per second and credential, burst of twice that, then 429; 0 is no limit",
+        "requests per second and credential in one web process, twice that at once, then 429; 0 is no limit",
     )
 
     # Shape of answers

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -15,14 +15,16 @@ from uuid import uuid4
 from flask import Blueprint, request
 from flask import Response as FlaskResponse
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from odata.errors import InternalError, InvalidHeader, ODataError
+from odata.errors import BadRequest, InternalError, InvalidHeader, ODataError
 from odata.messages import Request, Response
 from odata.payload.errors import error_body
 from odata.pipeline import Trace, answer
 from odata.protocol.bodies import BodyLimits, inflated, zipped
 from odata.protocol.negotiate import VARY, error_format, preferences, query_body
+from odata.protocol.rate import RequestRate
 from odata.service import Principal, Service, Verify
 
 PREFIX = "/odata/v4"
@@ -61,6 +63,7 @@ class Http:
     bodies: BodyLimits
     cors_origins: tuple[str, ...] = ()
     timings: bool = False
+    rate: RequestRate = field(default_factory=lambda: RequestRate(0))
 
 
 def blueprint(http: Http) -> Blueprint:
@@ -88,6 +91,7 @@ def _serve(http: Http) -> FlaskResponse:
         else:
             with trace.stage("auth"):
                 principal = http.verify(headers, http.source(headers, environ.get("REMOTE_ADDR", "")))
+            http.rate.take(principal.identity)
             asked = _with_body(asked, http)
             reply = _answered(http, asked, principal, trace)
     except ODataError as problem:
@@ -134,7 +138,12 @@ def _with_body(asked: Request, http: Http) -> Request:
     if asked.method != "POST" or not asked.path.rstrip("/").endswith("/$query"):
         return asked
     query_body(asked.headers)
-    text = inflated(request.stream, asked.headers, http.bodies).decode("utf-8", "strict").strip()
+    try:
+        text = inflated(request.stream, asked.headers, http.bodies).decode("utf-8", "strict").strip()
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8.") from None
+    except (HTTPException, OSError):
+        raise BadRequest("The body ended early, or its chunks cannot be read.") from None
     return replace(asked, query=f"{asked.query}&{text}" if asked.query else text)
 
 
