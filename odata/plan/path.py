@@ -6,6 +6,7 @@ Path".
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Literal as OneOf
 
@@ -71,9 +72,10 @@ def _continue(path: ResourcePath, segment: Segment, scope: Scope) -> ResourcePat
         return _special(path, segment)
     if path.end != "entities":
         raise NotFound(f"Nothing named '{segment.name}' follows a primitive value.", target=segment.name)
-    if segment.name == last.type_name and segment.arguments is None:
-        return path
+    if segment.name == last.type_name:
+        return path if segment.arguments is None else _keyed_cast(path, segment, scope)
     if not path.single:
+        _refuse_key_as_segment(segment, last)
         raise NotFound(
             f"'{segment.name}' cannot follow the collection {last.name}; give the key of one entity first, "
             f"as in {last.name}(...)/{segment.name}.",
@@ -87,6 +89,30 @@ def _continue(path: ResourcePath, segment: Segment, scope: Scope) -> ResourcePat
     raise NotFound(
         f"No property '{segment.name}' on {last.exposed.type_name}{nearest(segment.name, known)}.", target=segment.name
     )
+
+
+def _keyed_cast(path: ResourcePath, segment: Segment, scope: Scope) -> ResourcePath:
+    """Quotes/Gateway.Quote(...): the key stands behind a cast of the collection to its own type."""
+    if path.single:
+        raise BadRequest(f"'{segment.name}' follows one entity and takes no key.", target=segment.name)
+    *before, last = path.steps
+    return replace(path, steps=(*before, _keyed(last, segment, scope)))
+
+
+KEY_FORMS = {"number": r"-?[0-9]+", "guid": r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "string": r".+"}
+
+
+def _refuse_key_as_segment(segment: Segment, entity_set: EntitySet) -> None:
+    """Quotes/7 is valid OData 4.01 ("Key-as-Segment Convention") that this service does not serve."""
+    if len(entity_set.key) > 1 or segment.arguments is not None:
+        return
+    if segment.name in entity_set.properties or segment.name in entity_set.navigation:
+        return
+    if re.fullmatch(KEY_FORMS.get(entity_set.key[0].type.family, r"(?!)"), segment.name, re.DOTALL):
+        raise Unsupported(
+            f"A key as a path segment is not served: '{segment.name}' belongs in parentheses; {_key_form(entity_set)}.",
+            target=segment.name,
+        )
 
 
 def _navigate(path: ResourcePath, navigation: NavigationProperty, segment: Segment, scope: Scope) -> ResourcePath:

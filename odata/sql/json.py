@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from json import dumps
 
-from sqlalchemy import Date, Text, case, cast, extract, func, literal_column
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy import Date, Text, case, cast, extract, func, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP, aggregate_order_by
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
@@ -119,8 +119,11 @@ def raw_value(column: Column, property: Property, rendition: Rendition) -> Colum
 
 def etag(columns: Columns, entity_set: EntitySet) -> Column:
     """The weak ETag: of the version column, or of a hash of the whole row."""
-    version = entity_set.exposed.version_column
-    state = cast(columns[version], Text) if version else func.md5(cast(func.row(*columns.values()), Text))
+    # Always the same columns in the same order: the ETag of an entity does not depend on what is selected.
+    state, *others = (columns[name] for name in etag_columns(entity_set))
+    if not entity_set.exposed.version_column:
+        state = func.md5(cast(func.row(state, *others), Text))
+    state = cast(state, Text)
     return constant('W/"') + state + constant('"')
 
 
@@ -130,10 +133,7 @@ def etag_columns(entity_set: EntitySet) -> tuple[str, ...]:
     return (version,) if version else tuple(item.exposed.column for item in entity_set.properties.values())
 
 
-ESCAPED = (
-    ("%", "%25"), ("'", "''"), ("/", "%2F"), ("?", "%3F"), ("#", "%23"), ("&", "%26"), ("+", "%2B"), (" ", "%20"),
-    ("\\", "%5C"), ('"', "%22"),
-)  # fmt: skip
+UNESCAPED = r"^[A-Za-z0-9._~!$'()*,:@=;-]$"
 
 
 def entity_url(columns: Columns, entity_set: EntitySet) -> Column:
@@ -155,6 +155,15 @@ def _key_literal(column: Column, property: Property) -> Column:
         )
     if property.type.name != "Edm.String":
         return text if property.type.family != "enum" else constant("'") + text + constant("'")
-    for character, escape in ESCAPED:
-        text = func.replace(text, constant(character), constant(escape))
-    return constant("'") + text + constant("'")
+    return constant("'") + _percent_encoded(func.replace(text, constant("'"), constant("''"))) + constant("'")
+
+
+def _percent_encoded(text: Column) -> Column:
+    """A text as it may stand in a path segment of a URL: what needs it, as %XX of its UTF-8 bytes."""
+    characters = func.regexp_split_to_table(text, constant("")).table_valued("c", with_ordinality="n").render_derived()
+    character: Column = characters.c.c
+    bytes_of = func.upper(func.encode(func.convert_to(character, constant("UTF8")), constant("hex")))
+    escaped = func.regexp_replace(bytes_of, constant("(..)"), constant(r"%\1"), constant("g"))
+    written = case((character.op("~")(constant(UNESCAPED)), character), else_=escaped)
+    joined = func.string_agg(written, aggregate_order_by(constant(""), characters.c.n))
+    return func.coalesce(select(joined).select_from(characters).scalar_subquery(), constant(""))

@@ -204,8 +204,11 @@ def _parent(plan: ReadPlan, context: Context) -> ColumnElement[bool]:
 
 
 def _with_parent(plan: ReadPlan, context: Context, found: Query) -> Query:
-    """One row that says whether the path leads here, with nulls where nothing is behind it."""
-    if len(plan.steps) == 1:
+    """One row that says whether the path leads here, with nulls where nothing is behind it.
+
+    Where no entity is behind a key or before a property, the path leads nowhere: no row at all.
+    """
+    if len(plan.steps) == 1 or plan.of_property is not None or plan.steps[-1].key:
         return found
     parent = sql_select(_parent(plan, context).label("parent")).subquery("q")
     entity = found.subquery("e")

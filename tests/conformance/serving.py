@@ -162,9 +162,8 @@ class Client:
 
     def _environ(self, method: str, url: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:
         target = "/odata/v4/" + url.removeprefix(ROOT)
-        path, _, query = target.partition("?")
         environ = {
-            "REQUEST_METHOD": method, "RAW_URI": target, "PATH_INFO": path, "QUERY_STRING": query, "SCRIPT_NAME": "",
+            "REQUEST_METHOD": method, "RAW_URI": target, "PATH_INFO": "/odata/v4/resource", "QUERY_STRING": "", "SCRIPT_NAME": "",
             "SERVER_NAME": "gateway.test", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "192.0.2.1",
             "wsgi.url_scheme": "http", "wsgi.input": BytesIO(body), "wsgi.errors": BytesIO(), "wsgi.version": (1, 0),
             "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
