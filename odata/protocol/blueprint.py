@@ -15,7 +15,6 @@ from uuid import uuid4
 from flask import Blueprint, request
 from flask import Response as FlaskResponse
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from odata.errors import BadRequest, InternalError, InvalidHeader, ODataError
@@ -139,12 +138,21 @@ def _with_body(asked: Request, http: Http) -> Request:
         return asked
     query_body(asked.headers)
     try:
-        text = inflated(request.stream, asked.headers, http.bodies).decode("utf-8", "strict").strip()
+        text = inflated(_Body(), asked.headers, http.bodies).decode("utf-8", "strict").strip()
     except UnicodeDecodeError:
         raise BadRequest("The body is not UTF-8.") from None
-    except (HTTPException, OSError):
-        raise BadRequest("The body ended early, or its chunks cannot be read.") from None
     return replace(asked, query=f"{asked.query}&{text}" if asked.query else text)
+
+
+class _Body:
+    """The body on its way in; whatever the server raises while it reads is the client's doing."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return request.stream.read(size)
+        except Exception as problem:
+            log.warning("a body could not be read: %s", type(problem).__name__)
+            raise BadRequest("The body ended early, or its chunks cannot be read.") from None
 
 
 def _answered(http: Http, asked: Request, principal: Principal, trace: Trace) -> Response:
