@@ -52,7 +52,7 @@ def create_app(settings: gateway_settings.Settings | None = None, exposure: Expo
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.url_map.converters["any_path"] = AnyPath
-    app.before_request(_refuse_script_name)
+    app.before_request(_refuse_moved_paths)
     app.register_error_handler(HTTPException, _refused)
     _add_health(app, settings)
     _add_front_page(app, settings)
@@ -159,9 +159,13 @@ def _bearer(settings: gateway_settings.Settings) -> Bearer | None:
     return Bearer(rules, keys)
 
 
-def _refuse_script_name() -> Response | None:
-    """Nothing in front may move the paths: a proxy's rules by path would be passed."""
-    return _error(errors.BadRequest("SCRIPT_NAME is not accepted.")) if request.environ.get("SCRIPT_NAME") else None
+def _refuse_moved_paths() -> Response | None:
+    """Every route has one spelling, and nothing in front may move it: a proxy's rules by path would be passed."""
+    if request.environ.get("SCRIPT_NAME"):
+        return _error(errors.BadRequest("SCRIPT_NAME is not accepted."))
+    if request.environ["PATH_INFO"].startswith("//"):  # werkzeug would route it as "/"
+        return _error(errors.NotFound("No path here begins with two slashes."))
+    return None
 
 
 def _add_health(app: Flask, settings: gateway_settings.Settings) -> None:
