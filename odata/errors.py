@@ -108,10 +108,14 @@ class InvalidHeader(BadRequest):
 
 
 class Unauthorized(ODataError):
+    """No credential, or one that proves nothing; carries WWW-Authenticate."""
+
     status = 401
 
 
 class Forbidden(ODataError):
+    """A proven caller, but not for this."""
+
     status = 403
 
 
@@ -122,6 +126,8 @@ class NotFound(ODataError):
 
 
 class MethodNotAllowed(ODataError):
+    """The resource exists and does not take this method; carries Allow."""
+
     status = 405
 
     def __init__(self, message: str, *, allow: tuple[str, ...]) -> None:
@@ -130,30 +136,44 @@ class MethodNotAllowed(ODataError):
 
 
 class NotAcceptable(ODataError):
+    """No format or version that the client accepts."""
+
     status = 406
 
 
 class PreconditionFailed(ODataError):
+    """The ETag named in If-Match is not that of the entity."""
+
     status = 412
 
 
 class PayloadTooLarge(ODataError):
+    """A request body, or one row of an answer, above its limit."""
+
     status = 413
 
 
 class UriTooLong(ODataError):
+    """The request line, or the next link that would follow, is above its limit."""
+
     status = 414
 
 
 class UnsupportedMediaType(ODataError):
+    """A request body of a type or encoding that is not read."""
+
     status = 415
 
 
 class TooManyRequests(ODataError):
+    """Too many failed logins; carries Retry-After."""
+
     status = 429
 
 
 class HeadersTooLarge(ODataError):
+    """A header field, or their number, above its limit."""
+
     status = 431
 
 

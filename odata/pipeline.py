@@ -199,8 +199,10 @@ def _prepare(
     """The slow way, once per shape: parse, plan, write SQL."""
     limits = service.limits
     with trace.stage("parse"):
+        salesforce = principal.profile == "salesforce"
         rules = Rules(
-            plus_is_space=principal.profile == "salesforce",
+            plus_is_space=salesforce,
+            blank_search=salesforce,
             max_depth=limits.filter_depth,
             max_nodes=limits.filter_nodes,
         )

@@ -40,7 +40,9 @@ _LITERAL = re.compile(
     r"|(?P<i>-?[0-9]+)"
     r")(?![\w.:'+-])"
 )
-_SEARCH_TERM = re.compile(r'(?P<p>"[^"\\]*")|(?<![^\s(])(?P<w>(?!(?:AND|OR|NOT)(?![^\s)]))[^\s()"]+)(?![^\s)])')
+_SEARCH_TERM = re.compile(
+    r'(?P<p>"\s*[^"\\\s][^"\\]*")|(?<![^\s(])(?P<w>(?!(?:AND|OR|NOT)(?![^\s)]))[^\s()"]+)(?![^\s)])'
+)
 
 
 @dataclass(slots=True)

@@ -6,9 +6,10 @@ In: items as written. Out: OrderKeys that end with the key, so no two entities a
 
 from __future__ import annotations
 
+from odata.edm.model import Property
 from odata.errors import InvalidOption, LimitExceeded
 from odata.plan.bind import Scope, bind, nullable, type_of
-from odata.plan.bound import Bound, PropertyValue, Variable
+from odata.plan.bound import Bound, FunctionCall, PropertyValue, Variable
 from odata.plan.plans import OrderKey
 from odata.url.nodes import OrderByItem
 
@@ -54,14 +55,24 @@ def _default(variable: Variable) -> list[OrderKey]:
 
 
 def _check_sortable(expression: Bound) -> None:
-    if isinstance(expression, PropertyValue) and not expression.property.sortable:
+    long = _unsortable(expression)
+    if long is not None:
         raise InvalidOption(
-            f"'{expression.property.name}' cannot be sorted by: it is declared NonSortable "
+            f"'{long.name}' cannot be sorted by: it is declared NonSortable "
             "(longer than 1,024 characters).",
             target="$orderby",
         )
     if type_of(expression).name in UNSORTABLE_TYPES:
         raise InvalidOption(f"Values of {type_of(expression).name} have no order.", target="$orderby")
+
+
+def _unsortable(expression: Bound) -> Property | None:
+    """The NonSortable property whose text would become the order key, as itself or through functions of text."""
+    if isinstance(expression, PropertyValue):
+        return None if expression.property.sortable else expression.property
+    if isinstance(expression, FunctionCall) and type_of(expression).name == "Edm.String":
+        return next((found for one in expression.arguments if (found := _unsortable(one)) is not None), None)
+    return None
 
 
 def _until_unique(keys: list[OrderKey], variable: Variable) -> list[OrderKey]:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from itertools import count
 
 from odata.edm.model import Model
-from odata.errors import BadRequest
+from odata.errors import BadRequest, Unsupported
 from odata.plan.bound import Variable
 from odata.plan.limits import Limits, Profile
 from odata.plan.values import Guards
@@ -17,7 +17,7 @@ from odata.url.nodes import Expression, ParameterAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """root: what $it is. implicit: whose properties bare names are. variables: of enclosing lambdas. aliases: with "@".
+    """root: what $it is, None where $it is not served (keys, and inside $expand). implicit: whose properties bare names are. variables: of enclosing lambdas. aliases: with "@".
 
     numbers, steps (nodes bound so far) and guards are shared by all scopes of one plan. filtering: properties must be
     filterable.
@@ -44,7 +44,8 @@ class Scope:
 
     @property
     def root(self) -> Variable:
-        assert self.root_variable is not None, "a scope without an entity set has no $it"
+        if self.root_variable is None:
+            raise Unsupported("$it is not served here; inside $expand, compare with a property of the path instead.")
         return self.root_variable
 
     @property

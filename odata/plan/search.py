@@ -9,7 +9,7 @@ from typing import assert_never
 
 from odata.edm.types import STRING
 from odata.errors import InvalidOption, LimitExceeded
-from odata.plan.bound import Bound, Logic, Not, SearchMatch, Value, Variable
+from odata.plan.bound import Bound, Constant, Logic, Not, SearchMatch, Value, Variable
 from odata.plan.scope import Scope
 from odata.plan.values import database_text
 from odata.url.nodes import Literal, SearchAnd, SearchExpression, SearchNot, SearchOr, SearchTerm
@@ -61,6 +61,8 @@ def _bind(expression: SearchExpression, variable: Variable, scope: Scope) -> Bou
             return Not(_bind(expression.operand, variable, scope))
         case SearchAnd():
             return Logic("and", tuple(_bind(operand, variable, scope) for operand in expression.operands))
+        case SearchOr(()):
+            return Constant(False)
         case SearchOr():
             return Logic("or", tuple(_bind(operand, variable, scope) for operand in expression.operands))
         case _:

@@ -26,9 +26,14 @@ TERM = "a word, a phrase in double quotes, NOT or '('"
 def search_expr(tokens: Tokens, offset: int) -> SearchExpression:
     """Read a search expression from `offset`; the cursor then stands on what follows it.
 
-    Raises: UrlSyntaxError with the offset; LimitExceeded for too many terms or levels.
+    Returns: SearchOr without operands, which finds nothing, for a blank text where the rules allow one: what Salesforce
+             sends when a user looks for punctuation only.
+    Raises:  UrlSyntaxError with the offset; LimitExceeded for too many terms or levels.
     Example: blue OR "light green" NOT red
     """
+    if tokens.rules.blank_search and not tokens.text[offset:].strip(' \t"'):
+        tokens.seek(len(tokens.text))
+        return SearchOr(())
     reader = _Reader(tokens, offset)
     reader.skip_blanks()
     incomplete = _INCOMPLETE.match(tokens.text, reader.offset)

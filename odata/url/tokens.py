@@ -58,11 +58,13 @@ class Rules:
 
     plus_is_space: the query was form-decoded, so the "+" of a time offset may have become a space.
     lenient: blanks around an option value, empty items of $select and "+" for a blank are accepted; False is the bare
-    grammar. max_depth, max_nodes: limits on expressions, counted over the whole URL.
+    grammar. blank_search: $search may hold nothing to look for. max_depth, max_nodes: limits on expressions, counted
+    over the whole URL.
     """
 
     plus_is_space: bool = False
     lenient: bool = True
+    blank_search: bool = False
     max_depth: int = 50
     max_nodes: int = 4_000
 
