@@ -177,7 +177,11 @@ def _read(
         values = _values(prepared, lifted, parts, principal, token, service)
     with trace.stage("run"):
         row = service.database.fetch(
-            prepared.statement.sql, values, deadline_seconds=service.deadline_seconds, timings=trace.timings
+            prepared.statement.sql,
+            values,
+            deadline_seconds=service.deadline_seconds,
+            prepare=prepared.statement.prepare,
+            timings=trace.timings,
         )
     with trace.stage("write"):
         return _written(service, request, prepared, row, format, page, links, trace)

@@ -17,6 +17,7 @@ from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, ColumnEleme
 from sqlalchemy.sql.selectable import Alias, Subquery
 
 from odata.mapping import ORG, Mapping
+from odata.plan.bound import Value
 from odata.plan.limits import Limits
 from odata.plan.plans import PathStep, ReadPlan
 from odata.sql import expressions
@@ -25,7 +26,7 @@ from odata.sql.expand import expanded
 from odata.sql.json import constant, etag, etag_columns, json_value, raw_value
 from odata.sql.keyset import after
 from odata.sql.objects import show
-from odata.sql.parameters import StatementBinds
+from odata.sql.parameters import Parameter, StatementBinds
 from odata.sql.rendition import Rendition
 from odata.sql.rows import cut, page, plain, sized, widest_row
 from odata.sql.sources import Sources
@@ -49,11 +50,17 @@ def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limit
     statement = WRITERS[plan.kind](plan, context)
     _require_org_predicates(statement, mapping)
     compiled = statement.compile(dialect=DIALECT)
+    parameters = tuple(binds.parameter(name, compiled.params[name]) for name in compiled.positiontup or ())
     return Statement(
         sql=str(compiled),
-        parameters=tuple(binds.parameter(name, compiled.params[name]) for name in compiled.positiontup or ()),
+        parameters=parameters,
         columns=tuple(statement.selected_columns.keys()),
+        prepare=False if any(map(_is_pattern, parameters)) else None,
     )
+
+
+def _is_pattern(parameter: Parameter) -> bool:
+    return isinstance(parameter, Value) and (parameter.transform or "").startswith("like_")
 
 
 # --- kinds -----------------------------------------------------------------------------------------------------------
