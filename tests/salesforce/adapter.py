@@ -100,7 +100,7 @@ class Adapter:
         given = {"Authorization": self.authorization, **READING, **(headers or {})}
         connection = http.client.HTTPConnection(parts.netloc, timeout=60)
         try:
-            connection.putrequest(method, target, skip_accept_encoding=True)
+            connection.putrequest(method, target, skip_host="Host" in given, skip_accept_encoding=True)
             for name, value in given.items():
                 if value:
                     connection.putheader(name, value)

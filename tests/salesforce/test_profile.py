@@ -1,5 +1,7 @@
 """The rules of profile salesforce beside those of the standard, which a credential of profile strict keeps."""
 
+# ruff: noqa: S608, the SQL is written here
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """The requests of a session that are no plain reading: documents, paging, writes, tunnels, tracking, refusals."""
 
+# ruff: noqa: S608, the SQL is written here
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """What a request must find, asked of the database in plain SQL, and answers compared with it value by value."""
 
+# ruff: noqa: S608, the SQL is written here
+
 from __future__ import annotations
 
 import tomllib

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from odata.errors import LimitExceeded, UrlSyntaxError
-from odata.url import parse
+from odata.url import Rules, parse
 from odata.url.nodes import SearchAnd, SearchExpression, SearchNot, SearchOr, SearchTerm
 
 
@@ -97,3 +99,12 @@ def test_refusals(text: str, offset: int) -> None:
 def test_bombs(text: str) -> None:
     with pytest.raises(LimitExceeded):
         search(text)
+
+
+@pytest.mark.parametrize("text", ["", " ", '""', '"  "'])
+def test_blank_search_is_an_or_of_nothing_where_the_rules_allow_it(text: str) -> None:
+    rules = Rules(blank_search=True)
+    assert parse("Things", f"$search={quote(text)}", rules=rules).options.search == SearchOr(())
+    if text != '"  "':  # a legal phrase
+        with pytest.raises(UrlSyntaxError):
+            parse("Things", f"$search={quote(text)}")
