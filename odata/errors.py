@@ -166,7 +166,7 @@ class UnsupportedMediaType(ODataError):
 
 
 class TooManyRequests(ODataError):
-    """Too many failed logins; carries Retry-After."""
+    """Too many failed logins, or too many requests of one credential; carries Retry-After."""
 
     status = 429
 

@@ -31,7 +31,8 @@ MOST_KEPT: Final = 2000
 LEVELS: Final = ("size", "in_use", "waiting")
 """What the database tells as of now; everything else it tells counts up."""
 
-STATUS_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
+STATUS_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx", "501")
+"""501 is what a client asked for and the service does not do; the other 5xx are faults that somebody should see."""
 
 
 class Metrics:
@@ -64,7 +65,7 @@ class Metrics:
         with self._lock:
             seen = self._counts["requests"]
             self._counts["requests"] += 1
-            self._counts[f"status.{reply.status // 100}xx"] += 1
+            self._counts["status.501" if reply.status == 501 else f"status.{reply.status // 100}xx"] += 1
             self._counts["rows"] += _whole(trace.facts.get("rows"))
             _keep(self._milliseconds, trace.stages.get("total", 0.0), seen)
             _keep(self._bytes, _whole(trace.facts.get("bytes")), seen)

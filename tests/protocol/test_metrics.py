@@ -47,6 +47,14 @@ def test_a_minute_is_one_line_in_the_form_of_heroku() -> None:
     }.items()  # fmt: skip
 
 
+def test_what_is_not_served_is_no_fault() -> None:
+    minute = Minute()
+    minute.request(status=501)
+    minute.now = 60
+    minute.request(status=500)
+    assert minute.last.items() >= {"count#status.501": "1", "count#status.5xx": "1"}.items()
+
+
 def test_each_minute_counts_anew_from_what_only_counts_up() -> None:
     minute = Minute()
     minute.shapes.hits, minute.shapes.misses = 7, 3
