@@ -6,6 +6,7 @@ import logging
 from dataclasses import fields
 from html import escape
 from http import HTTPStatus
+from pathlib import Path
 
 import psycopg
 from flask import Flask, Response, request
@@ -26,6 +27,7 @@ from odata.protocol.basic import Basic, BasicLimits, FindCredential
 from odata.protocol.bearer import Bearer, TokenRules
 from odata.protocol.blueprint import AnyPath, Http, blueprint
 from odata.protocol.bodies import BodyLimits
+from odata.protocol.capture import Capture
 from odata.protocol.keys import FileKey, PublishedKeys
 from odata.protocol.metrics import Metrics, metered
 from odata.protocol.negotiate import negotiate
@@ -76,6 +78,7 @@ def http(settings: gateway_settings.Settings, exposure: Exposure | None = None) 
         ),
         cors_origins=settings.cors_origins,
         timings=settings.debug_timings,
+        capture=Capture(Path(settings.odata_capture)) if settings.odata_capture else None,
         rate=RequestRate(settings.requests_per_second),
     )
 

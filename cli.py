@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -168,6 +169,30 @@ def doctor() -> None:
     for finding in found:
         click.echo(f"{'ok    ' if finding.well else 'WRONG '} {finding.what}: {finding.said}")
     sys.exit(0 if all(finding.well for finding in found) else 1)
+
+
+@main.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("url")
+@click.option("--user", required=True, help="The credential to send; its secret is asked for.")
+@click.option("--secret", prompt=True, hide_input=True, help="Its secret; better typed when asked.")
+def replay(directory: Path, url: str, user: str, secret: str) -> None:
+    """Send the requests that ODATA_CAPTURE recorded again, and say whose answers have another shape."""
+    from local import replay as replaying
+    from local.trouble import Trouble
+
+    try:
+        done = list(replaying.replay(directory, url, user, secret))
+    except Trouble as problem:
+        raise click.ClickException(str(problem)) from None
+    for one in done:
+        if one.lines or one.left_out:
+            click.echo(f"{one.file} {one.request}")
+            for line in one.lines or (f"not sent: {one.left_out}",):
+                click.echo(f"    {line}")
+    wrong = sum(bool(one.lines) for one in done)
+    click.echo(f"{wrong} of {len(done)} requests have other answers")
+    sys.exit(1 if wrong else 0)
 
 
 @main.command()

@@ -22,6 +22,7 @@ from odata.messages import Request, Response
 from odata.payload.errors import error_body
 from odata.pipeline import Trace, answer
 from odata.protocol.bodies import BodyLimits, inflated, zipped
+from odata.protocol.capture import Exchange
 from odata.protocol.negotiate import VARY, error_format, preferences, query_body
 from odata.protocol.rate import RequestRate
 from odata.service import Principal, Service, Verify
@@ -63,6 +64,7 @@ class Http:
     cors_origins: tuple[str, ...] = ()
     timings: bool = False
     rate: RequestRate = field(default_factory=lambda: RequestRate(0))
+    capture: Callable[[Exchange], None] | None = None
 
 
 def blueprint(http: Http) -> Blueprint:
@@ -191,9 +193,26 @@ def _sent(
         timing = ", ".join(f"{name};dur={ms:.3f}" for name, ms in trace.stages.items())
         headers.append(("Server-Timing", timing))
     http.report(asked, principal, reply, trace, request_id)
+    if http.capture is not None:
+        http.capture(_exchange(reply, headers, trace, request_id))
     sent = FlaskResponse(b"" if request.method == "HEAD" else body, status=reply.status)
     sent.headers = Headers(headers)
     return sent
+
+
+def _exchange(reply: Response, headers: list[tuple[str, str]], trace: Trace, request_id: str) -> Exchange:
+    """This request as it came, and its answer as it goes."""
+    environ = request.environ
+    return Exchange(
+        method=environ["REQUEST_METHOD"],
+        target=environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"],
+        headers=_headers(environ),
+        status=reply.status,
+        answer_headers=headers,
+        body=b"".join(reply.body),
+        milliseconds=trace.stages["total"],
+        request_id=request_id,
+    )
 
 
 def _allowed_origin(http: Http, asked: Request) -> list[tuple[str, str]]:
