@@ -73,8 +73,10 @@ def http(settings: gateway_settings.Settings, exposure: Exposure | None = None) 
         source=authenticator.platform.source,
         extra_headers=authenticator.platform.response_headers,
         report=metered(reporter(settings.log_level), metrics, settings.log_level),
-        bodies=BodyLimits(
-            raw_bytes=settings.body_bytes, inflated_bytes=settings.inflated_body_bytes, ratio=settings.inflate_ratio
+        query_bodies=BodyLimits(
+            raw_bytes=min(settings.body_bytes, settings.query_body_bytes),
+            inflated_bytes=min(settings.inflated_body_bytes, settings.query_body_bytes),
+            ratio=settings.inflate_ratio,
         ),
         cors_origins=settings.cors_origins,
         timings=settings.debug_timings,

@@ -275,6 +275,12 @@ class Settings:
     inflate_ratio: int = setting(
         "INFLATE_RATIO", whole(2, 1000), 100, "most that a body may grow by decompression, then 413"
     )
+    query_body_bytes: int = setting(
+        "QUERY_BODY_BYTES",
+        whole(1024, 10**9),
+        500_000,
+        "longest body of POST .../$query after decompression, then 413; 2,000 ids of 36 characters take 80,000",
+    )
     json_depth: int = setting("JSON_DEPTH", whole(1, 500), 50, "nesting of a JSON body")
 
     # Limits of a request: what it asks

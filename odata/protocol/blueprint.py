@@ -51,8 +51,8 @@ class AnyPath(BaseConverter):
 class Http:
     """What the views need beside the Service. source: the caller's address from headers and peer.
 
-    extra_headers: of every answer, from the request's headers. report: writes the log line. cors_origins: who may
-    read from a browser.
+    query_bodies: limits of what POST .../$query brings. extra_headers: of every answer, from the request's headers.
+    report: writes the log line. cors_origins: who may read from a browser. rate: how often a credential may ask.
     """
 
     service: Service
@@ -60,7 +60,7 @@ class Http:
     source: Callable[[Mapping[str, str], str], str]
     extra_headers: Callable[[Mapping[str, str]], tuple[tuple[str, str], ...]]
     report: Callable[[Request, Principal | None, Response, Trace, str], None]
-    bodies: BodyLimits
+    query_bodies: BodyLimits
     cors_origins: tuple[str, ...] = ()
     timings: bool = False
     rate: RequestRate = field(default_factory=lambda: RequestRate(0))
@@ -140,7 +140,7 @@ def _with_body(asked: Request, http: Http) -> Request:
         return asked
     query_body(asked.headers)
     try:
-        text = inflated(_Body(), asked.headers, http.bodies).decode("utf-8", "strict").strip()
+        text = inflated(_Body(), asked.headers, http.query_bodies).decode("utf-8", "strict").strip()
     except UnicodeDecodeError:
         raise BadRequest("The body is not UTF-8.") from None
     return replace(asked, query=f"{asked.query}&{text}" if asked.query else text)

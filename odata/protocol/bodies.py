@@ -28,8 +28,8 @@ class Stream(Protocol):
 class BodyLimits:
     """raw and inflated bytes of a request body, and how many times it may grow when inflated."""
 
-    raw_bytes: int = 8_000_000
-    inflated_bytes: int = 16_000_000
+    raw_bytes: int = 500_000
+    inflated_bytes: int = 500_000
     ratio: int = 100
 
 

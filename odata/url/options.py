@@ -38,6 +38,9 @@ def query_options(
     Raises: DuplicateOption; InvalidOption for unknown "$" names and values out of range; UrlSyntaxError; LimitExceeded.
     """
     found = _Found()
+    semicolons: dict[int, list[int]] = {}
+    for at, offset in encoded_semicolons:
+        semicolons.setdefault(at, []).append(offset)
     for part, (name, value) in enumerate(pairs, first_part):
         canonical = canonical_name(name)
         if canonical == "$levels":
@@ -48,10 +51,7 @@ def query_options(
             continue
         if value is None:
             raise InvalidOption(f"Query option '{name}' has no value.", target=name)
-        semicolons = (
-            frozenset(offset for at, offset in encoded_semicolons if at == part) if encoded_semicolons else frozenset()
-        )
-        tokens = Tokens(value, part, canonical or name, budget, semicolons)
+        tokens = Tokens(value, part, canonical or name, budget, frozenset(semicolons.get(part, ())))
         if canonical is None:
             _check_alias(name)
             found.add_alias(name, _alias_value(tokens, 0))

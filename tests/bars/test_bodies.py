@@ -59,7 +59,9 @@ def test_a_compressed_body_is_read(quotes: Client, encoding: str, body: bytes) -
         ("gzip", gzip.compress(QUERY)[:-8] + b"\0" * 8, 400, "Content-Encoding says"),
         ("", b"\xff\xfe$top=1", 400, "not UTF-8"),
         ("", QUERY + b"\0", 400, ""),
-        ("", b"x" * 8_000_001, 413, "8000000 bytes"),
+        ("", b"x" * 500_001, 413, "500000 bytes"),
+        ("gzip", gzip.compress(b"ab" * 250_001, 0), 413, "500000 bytes"),
+        ("gzip", gzip.compress(bytes(range(256)) * 2_000), 413, "inflates to more than"),
     ],
 )
 def test_a_body_that_is_not_read(quotes: Client, encoding: str, body: bytes, status: int, words: str) -> None:
@@ -76,7 +78,7 @@ def test_no_other_media_type_is_parsed(quotes: Client, media_type: str) -> None:
     assert reply.status == 415 and complaint(reply) is None
 
 
-@pytest.mark.parametrize("depth", [51, 1000, 100_000])
+@pytest.mark.parametrize("depth", [51, 1000, 80_000])
 def test_deep_json_in_a_body(quotes: Client, depth: int) -> None:
     for opening, closing in (("[", "]"), ('{"a":', "}")):
         reply = send(quotes, f"$filter=Name in @p&@p={opening * depth}1{closing * depth}".encode())
@@ -88,10 +90,10 @@ def test_many_values_in_a_body(quotes: Client) -> None:
     items = ",".join(str(number) for number in range(70_000))
     reply = send(quotes, f"$filter=Revision in ({items})".encode())
     assert reply.status == 400 and "4000" in reply.error["message"]
-    terms = " or ".join(f"Revision eq {number}" for number in range(70_000))
+    terms = " or ".join(f"Revision eq {number}" for number in range(20_000))
     reply = send(quotes, f"$filter={terms}".encode())
     assert reply.status == 400 and "4000" in reply.error["message"]
-    options = "&".join(f"@p{number}={number}" for number in range(70_000))
+    options = "&".join(f"@p{number}={number}" for number in range(30_000))
     reply = send(quotes, f"$filter=Revision eq @p1&{options}".encode())
     assert reply.status in (200, 400) and complaint(reply) is None
 

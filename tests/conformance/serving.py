@@ -153,7 +153,7 @@ class Client:
                     source=lambda headers, peer: peer,
                     extra_headers=lambda headers: (),
                     report=lambda *_: None,
-                    bodies=BodyLimits(),
+                    query_bodies=BodyLimits(),
                     cors_origins=self.settings.cors_origins,
                 )
             )
