@@ -77,10 +77,10 @@ def _items(shape: Shape, version: Version) -> tuple[str, ...]:
 
 def _expanded(entry: Expansion, version: Version) -> str:
     """4.0 leaves out what is expanded whole; 4.01 writes it with empty parentheses."""
-    items = _items(entry.shape, version)
-    if not items and version == "4.0":
+    whole = entry.shape.select is None and not entry.shape.expands
+    if whole and version == "4.0":
         return ""
-    return f"{entry.name}{'+' if entry.recursive else ''}({','.join(items)})"
+    return f"{entry.name}{'+' if entry.recursive else ''}({','.join(_items(entry.shape, version))})"
 
 
 def _parenthesised(items: tuple[str, ...]) -> str:
