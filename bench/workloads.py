@@ -95,7 +95,7 @@ def _peer(filters: dict[str, Any]) -> str:
 
 
 def _ids(connection: psycopg.Connection, case: Case) -> list[str]:
-    statement = f"SELECT id::text FROM gateway.quote WHERE org_id = %s AND deleted_at IS NULL AND {case.where} ORDER BY {case.order} LIMIT {case.top}"  # noqa: S608
+    statement = f"SELECT id::text AS key FROM gateway.quote WHERE org_id = %s AND deleted_at IS NULL AND {case.where} ORDER BY {case.order} LIMIT {case.top}"  # noqa: S608
     return [row[0] for row in connection.execute(statement, (ORG,), prepare=False)]  # type: ignore[arg-type]
 
 
@@ -234,7 +234,7 @@ def beginning(connection: psycopg.Connection, rng: random.Random) -> Iterator[Ca
 
 
 ROW_AT = (
-    "SELECT created_at::text, id::text, created_at FROM gateway.quote WHERE org_id = %s AND deleted_at IS NULL "
+    "SELECT created_at::text AS written, id::text AS key FROM gateway.quote WHERE org_id = %s AND deleted_at IS NULL "
     "ORDER BY created_at DESC, id DESC OFFSET %s LIMIT 1"
 )
 
