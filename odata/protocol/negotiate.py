@@ -60,8 +60,8 @@ def negotiate(
     """Choose the format of the answer.
 
     Args:    headers: names in lower case. format_option: value of $format, decoded; it beats Accept; None without one.
-             profile: "salesforce" ignores unknown parameters in Accept and keeps the prefix of control information
-             in 4.01; "strict" skips media types that carry such parameters.
+             profile: "salesforce" ignores unknown parameters in Accept, keeps the prefix of control information in
+             4.01 and takes metadata as XML whatever Accept says; "strict" skips media types with such parameters.
     Raises:  InvalidHeader (400) for a version that is no version or below 4.0, InvalidOption (400) for $format that is
              no media type, NotAcceptable (406) when nothing asked for can be written, PreconditionFailed (412) for
              snapshot isolation.
@@ -143,6 +143,8 @@ def _negotiate(
         case "json":
             return _json(wanted, answered, format_option, accept, profile)
         case "metadata":
+            if profile == "salesforce" and format_option is None:
+                wanted = ()  # a client that asks for JSON everywhere would find no metadata at all
             return _plain("application/xml", ("text/xml",), wanted, answered, format_option, accept)
         case "binary":
             return Format(content_type="application/octet-stream", version=answered)

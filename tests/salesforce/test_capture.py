@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 import cli
 from local import web
 from local.replay import replay
-from odata.protocol.capture import Capture, Exchange, body_shape, differences, recorded
+from odata.protocol.capture import KEPT_REQUEST_HEADERS, Capture, Exchange, body_shape, differences, recorded
 from tests.salesforce.adapter import Adapter, encoded_fully, encoded_plainly
 from tests.salesforce.conftest import SECRET, SESSION_COMMAND
 from tests.salesforce.truth import session_cases
@@ -152,6 +153,19 @@ def test_what_is_not_known_to_be_harmless_is_removed() -> None:
     assert written["answer"]["shape"] == {
         "a": [{"b": "null|string", "c": "number"}], "d": [], "e": [["boolean|number"]], "f": ["number|structure"],
     }  # fmt: skip
+
+
+def test_the_first_org_names_lines_that_a_file_has() -> None:
+    """docs/first-org.md: what is to be looked at is what is written."""
+    text = (Path(__file__).parents[2] / "docs" / "first-org.md").read_text(encoding="utf-8")
+    written = recorded(EXCHANGE)
+    named = re.findall(r"`(request|answer)\.(\w+)(?:\.([\w-]+))?`", text)
+    assert len(named) > 40
+    for part, member, header in named:
+        assert member in written[part]
+        if header:
+            assert header in KEPT_REQUEST_HEADERS | {"x-csrf-token"}
+    assert [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.M)] == list(range(1, 42))
 
 
 def test_shapes_of_other_bodies() -> None:

@@ -339,6 +339,14 @@ def test_25_unknown_parameters_of_accept_never_fail(adapter: Adapter, accept: st
     assert answer.status == 200 and answer.headers["content-type"].startswith("application/json")
 
 
+@pytest.mark.parametrize("accept", ["application/json", "application/atom+xml,text/html;q=0.1", "text/xml", "*/*", ""])
+def test_25_metadata_is_xml_whatever_is_asked(session_service: Mounted, accept: str) -> None:
+    answer = session_service.adapter.get("$metadata", {"Accept": accept})
+    assert answer.status == 200 and answer.headers["content-type"] == "application/xml"
+    assert session_service.adapter.get("$metadata?$format=json").status == 406
+    assert session_service.strict.get("$metadata", {"Accept": "application/json"}).status == 406
+
+
 def test_27_ids_lead_to_their_entities(session_service: Mounted, real_service: Mounted) -> None:
     full = {"Accept": "application/json;odata.metadata=full"}
     for mounted, urls in (
