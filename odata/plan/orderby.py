@@ -6,10 +6,16 @@ In: items as written. Out: OrderKeys that end with the key, so no two entities a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import get_args
+
 from odata.edm.model import Property
-from odata.errors import InvalidOption, LimitExceeded
+from odata.errors import InvalidOption, LimitExceeded, Unsupported
 from odata.plan.bind import Scope, bind, nullable, type_of
-from odata.plan.bound import Bound, FunctionCall, PropertyValue, Variable
+from odata.plan.bound import (
+    Bound, CountValue, FunctionCall, NavigationIsNull, PropertyValue, Quantified, Variable,
+)  # fmt: skip
 from odata.plan.plans import OrderKey
 from odata.url.nodes import OrderByItem
 
@@ -42,6 +48,11 @@ def _asked(items: tuple[OrderByItem, ...], scope: Scope) -> list[OrderKey]:
     for item in items:
         expression = bind(item.expression, scope)
         _check_sortable(expression)
+        parts = list(_parts(expression))
+        if not any(isinstance(part, OF_A_ROW) for part in parts):
+            continue  # the same for every row
+        if any(isinstance(part, FunctionCall) and part.name == "now" for part in parts):
+            raise Unsupported("now() in $orderby is not served: the order would change between pages.", target="$orderby")
         keys.append(OrderKey(expression, item.descending, nullable(expression)))
     return keys
 
@@ -64,6 +75,19 @@ def _check_sortable(expression: Bound) -> None:
         )
     if type_of(expression).name in UNSORTABLE_TYPES:
         raise InvalidOption(f"Values of {type_of(expression).name} have no order.", target="$orderby")
+
+
+OF_A_ROW = (PropertyValue, CountValue, Quantified, NavigationIsNull)
+
+
+def _parts(expression: Bound) -> Iterator[Bound]:
+    """An expression and all that it is made of."""
+    yield expression
+    for field in fields(expression):
+        value = getattr(expression, field.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, get_args(Bound)):
+                yield from _parts(part)
 
 
 def _unsortable(expression: Bound) -> Property | None:

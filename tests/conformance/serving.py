@@ -130,7 +130,10 @@ class Client:
     def pages(self, url: str, **headers: str) -> Iterator[Reply]:
         """A page and all that follow."""
         next_url: str | None = url
+        count = 0
         while next_url is not None:
+            count += 1
+            assert count < 3000, f"no end of pages: {url}"
             reply = self.get(next_url, **headers)
             assert reply.status == 200, (next_url, reply.status, reply.text)
             yield reply
