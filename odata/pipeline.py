@@ -19,22 +19,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Literal as OneOf
-from urllib.parse import quote
 
-from odata.errors import InvalidOption, MethodNotAllowed, NotFound, Unsupported
+from odata.arguments import arguments
+from odata.documents import DOCUMENTS, READING
+from odata.errors import MethodNotAllowed, NotFound
 from odata.messages import Request, Response
-from odata.payload.envelope import Answer, Frame, frame, write
+from odata.payload.envelope import Frame, frame, write
 from odata.payload.formats import Format
-from odata.payload.next_links import Links, option_name
-from odata.payload.service_document import service_document
+from odata.payload.next_links import Links, option, take_token
+from odata.payload.response import respond
 from odata.plan.bound import Value
 from odata.plan.make import make
-from odata.plan.paging import Page, SkipToken, read_token
+from odata.plan.paging import Page
 from odata.plan.plans import ReadPlan
-from odata.plan.values import Place, database_text
 from odata.service import Face, Principal, Service
 from odata.shapes import Lifted, Variant, lift, variant_of
-from odata.sql.parameters import After, Fixed, Link, Org, Parameter
+from odata.sql.parameters import Parameter
 from odata.sql.rendition import Rendition
 from odata.sql.run import Timings
 from odata.sql.select import select
@@ -43,7 +43,6 @@ from odata.url import Rules, parse_parts
 from odata.url.parts import Parts, split
 
 ENTRY_OVERHEAD_BYTES = 6000
-READING = ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +89,9 @@ def answer(
     with trace.stage("split"):
         plus_is_space = principal.profile == "salesforce" or request.headers.get("content-type", "").startswith(FORM)
         parts = split(request.path, request.query, plus_is_space=plus_is_space)
-    fixed = FIXED_RESOURCES.get(parts.segments)
-    if fixed is not None:
-        return fixed(service, request, principal, parts)
+    document = DOCUMENTS.get(parts.segments)
+    if document is not None:
+        return document(service, request, principal, parts)
     return _read(service, request, principal, _query_segment(request, parts), preferred_rows, trace)
 
 
@@ -111,53 +110,15 @@ def _query_segment(request: Request, parts: Parts) -> Parts:
     return replace(parts, segments=parts.segments[:-1], encoded_semicolons=moved)
 
 
-# --- documents -------------------------------------------------------------------------------------------------------
-
-
-def _service_document(service: Service, request: Request, principal: Principal, parts: Parts) -> Response:
-    _require_reading(request)
-    parse_parts(parts)
-    format = service.negotiate(request.headers, _option(parts, "format"), "json", profile=principal.profile)
-    body = service_document(service.face(principal).model, service.root, format)
-    return _respond(request, format, Answer(body=(body,)))
-
-
-def _metadata_document(service: Service, request: Request, principal: Principal, parts: Parts) -> Response:
-    _require_reading(request)
-    options = parse_parts(parts).options
-    if options.schemaversion not in (None, "*"):
-        raise NotFound(f"There is no schema version '{options.schemaversion}'.", target="$schemaversion")
-    format = service.negotiate(request.headers, _option(parts, "format"), "metadata", profile=principal.profile)
-    document, tag = service.face(principal).documents[format.version]
-    return _respond(request, format, Answer(body=(document,), etag=tag))
-
-
-def _batch(service: Service, request: Request, principal: Principal, parts: Parts) -> Response:
-    if request.method != "POST":
-        raise MethodNotAllowed("$batch takes POST.", allow=("POST",))
-    raise Unsupported("This service does not serve $batch.", target="$batch")
-
-
-FIXED_RESOURCES = {(): _service_document, ("$metadata",): _metadata_document, ("$batch",): _batch}
-
-
-def _require_reading(request: Request) -> None:
-    if request.method not in READING:
-        raise MethodNotAllowed(f"{request.method} does not apply here.", allow=(*READING, "OPTIONS"))
-
-
-# --- entities, properties, counts ------------------------------------------------------------------------------------
-
-
 def _read(
     service: Service, request: Request, principal: Principal, parts: Parts, preferred_rows: int | None, trace: Trace
 ) -> Response:
     """A resource path: the stages one after the other."""
-    token, parts, links = _token(service, principal, parts)
+    token, parts = take_token(_links(service, principal, parts))
     if request.method not in READING and not (request.method == "POST" and request.path.rstrip("/").endswith("$query")):
         _refuse_write(service, request, principal, parts)
     format = service.negotiate(
-        request.headers, _option(parts, "format"), KINDS.get(parts.segments[-1], "json"), profile=principal.profile
+        request.headers, option(parts, "format"), KINDS.get(parts.segments[-1], "json"), profile=principal.profile
     )
     page = Page(
         preferred_rows=preferred_rows,
@@ -174,7 +135,7 @@ def _read(
         prepared, variant = _prepare(service, principal, face, parts, lifted, format, page, trace)
         service.shapes.keep(key, variant, ENTRY_OVERHEAD_BYTES + 2 * len(prepared.statement.sql))
     with trace.stage("bind"):
-        values = _values(prepared, lifted, parts, principal, token, service)
+        values = arguments(prepared.statement.parameters, prepared.lifted, lifted, parts, principal.org_id, token)
     with trace.stage("run"):
         row = service.database.fetch(
             prepared.statement.sql,
@@ -184,7 +145,7 @@ def _read(
             timings=trace.timings,
         )
     with trace.stage("write"):
-        return _written(service, request, prepared, row, format, page, links, trace)
+        return _written(service, request, prepared, row, format, page, _links(service, principal, parts), trace)
 
 
 KINDS: dict[str, OneOf["count", "value"]] = {"$count": "count", "$value": "value"}
@@ -214,7 +175,7 @@ def _prepare(
     with trace.stage("plan"):
         plan = make(url, face.model, profile=principal.profile, limits=limits, page=page)
     with trace.stage("select"):
-        statement = select(plan, face.mapping, rendition(format, service.root, principal), limits)
+        statement = select(plan, face.mapping, rendition(format, service.root), limits)
     around = frame(plan, format, service.root, path=parts.segments)
     prepared = Prepared(plan=plan, statement=statement, frame=around, lifted=lifted)
     literals = list(_literals(statement.parameters))
@@ -223,7 +184,7 @@ def _prepare(
     return prepared, variant_of(prepared, lifted, bound, plan.guards, kinds)
 
 
-def rendition(format: Format, root: str, principal: Principal) -> Rendition:
+def rendition(format: Format, root: str) -> Rendition:
     """What of the format the statement must know."""
     return Rendition(
         root=root,
@@ -256,134 +217,7 @@ def _written(
     trace.facts.update(set=plan.set.name, rows=written.rows)
     if plan.kind == "value" and plan.of_property is not None and plan.of_property.type.name == "Edm.Binary":
         format = replace(format, content_type="application/octet-stream")
-    return _respond(request, format, written)
-
-
-def _respond(request: Request, format: Format, written: Answer) -> Response:
-    headers: list[tuple[str, str]] = [("OData-Version", format.version)]
-    if written.etag is not None:
-        headers.append(("ETag", written.etag))
-        if matches(request.headers.get("if-none-match"), written.etag):
-            return Response(status=304, headers=tuple(headers))
-    if written.status == 204:
-        return Response(status=204, headers=tuple(headers))
-    headers.append(("Content-Type", format.content_type))
-    return Response(status=written.status, headers=tuple(headers), body=written.body)
-
-
-def matches(condition: str | None, tag: str) -> bool:
-    """Whether an If-None-Match names this weak ETag. Standard: RFC 9110, "If-None-Match"."""
-    if not condition:
-        return False
-    opaque = tag.removeprefix("W/")
-    return condition.strip() == "*" or any(item.strip().removeprefix("W/") == opaque for item in condition.split(","))
-
-
-# --- parameters ------------------------------------------------------------------------------------------------------
-
-
-def _values(
-    prepared: Prepared, lifted: Lifted, parts: Parts, principal: Principal, token: SkipToken | None, service: Service
-) -> list[str | list[str] | None]:
-    """The value of each parameter for this URL; a literal of the shape's first URL is found again by its index."""
-    first = prepared.lifted
-    texts = None if first is lifted else dict(zip(first.places, lifted.texts, strict=True))
-    values: list[str | list[str] | None] = []
-    for parameter in prepared.statement.parameters:
-        match parameter:
-            case Value():
-                values.append(_text(parameter, texts))
-            case tuple():
-                values.append([_text(item, texts) for item in parameter])
-            case Org():
-                values.append(principal.org_id)
-            case Fixed():
-                values.append(parameter.text)
-            case After():
-                values.append(token.values[parameter.index] if token else None)
-            case Link():
-                values.append(_link_text(parameter.place, first, lifted, parts))
-    return values
-
-
-def _text(value: Value, texts: dict[Place, str] | None) -> str:
-    if texts is None or value.place is None or value.place not in texts:
-        return database_text(value)
-    return database_text(value, value.kind, texts[value.place])
-
-
-def _link_text(place: Place | None, first: Lifted, lifted: Lifted, parts: Parts) -> str:
-    """The nested options of this URL but $top and $skip, and the aliases they may use, as the end of a URL."""
-    items = []
-    if place is not None:
-        part, start, end = place
-        text = parts.texts[part][_moved(part, start, first, lifted) : _moved(part, end, first, lifted)]
-        items = [
-            item
-            for item in _split_nested(text)
-            if option_name(item.partition("=")[0].strip()) not in ("top", "skip", "levels")
-        ]
-    items += [f"{name}={value}" for name, value in parts.options if name.startswith("@")]
-    items += [f"{name}={value}" for name, value in parts.options if option_name(name) == "format"]
-    return "".join("&" + quote(item.strip(), safe="()*,:@!'$=/?-._~") for item in items)
-
-
-def _moved(part: int, offset: int, first: Lifted, lifted: Lifted) -> int:
-    """Where an offset of the shape's first URL stands in this one: literals before it may differ in length."""
-    moved = offset
-    for before, now in zip(first.places, lifted.places, strict=True):
-        if before[0] == part and before[2] <= offset:
-            moved = offset + now[2] - before[2]
-    return moved
-
-
-def _split_nested(text: str) -> list[str]:
-    """Nested options at their semicolons, those inside quotes and parentheses left alone."""
-    items, depth, quoted, start = [], 0, False, 0
-    for index, character in enumerate(text):
-        if character == "'":
-            quoted = not quoted
-        elif quoted:
-            continue
-        elif character in "()":
-            depth += 1 if character == "(" else -1
-        elif character == ";" and depth == 0:
-            items.append(text[start:index])
-            start = index + 1
-    return [item for item in [*items, text[start:]] if item.strip()]
-
-
-# --- options that are read before planning ----------------------------------------------------------------------------
-
-
-def _option(parts: Parts, name: str) -> str | None:
-    for written, value in parts.options:
-        if option_name(written) == name:
-            return value if value is not None else ""
-    return None
-
-
-def _token(service: Service, principal: Principal, parts: Parts) -> tuple[SkipToken | None, Parts, Links]:
-    """The skip token, proven, and the parts without it; a token that carries the options puts them back."""
-    text = _option(parts, "skiptoken")
-    links = _links(service, principal, parts)
-    if text is None:
-        return None, parts, links
-    given = [item for item in parts.options if option_name(item[0]) == "skiptoken"]
-    if len(given) > 1:
-        raise InvalidOption("$skiptoken is given twice.", target="$skiptoken")
-    token = read_token(text, service.signer, links.binding(links.query))
-    rest = replace(parts, options=tuple(item for item in parts.options if item not in given))
-    if token.query is not None:
-        carried = split("", token.query)
-        rest = replace(carried, segments=parts.segments)
-        rest = replace(
-            rest,
-            encoded_semicolons=frozenset((part + len(parts.segments), at) for part, at in carried.encoded_semicolons),
-        )
-    elif parts.encoded_semicolons:
-        rest = split(links.path, links.query)
-    return token, rest, _links(service, principal, rest)
+    return respond(request.headers, format, written)
 
 
 def _links(service: Service, principal: Principal, parts: Parts) -> Links:

@@ -7,12 +7,12 @@ Standard: Protocol, "Server-Driven Paging"; JSON Format, "Control Information: n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from odata.errors import UriTooLong
-from odata.plan.paging import Signer, SkipToken, binding, write_token
-from odata.url.parts import Parts
+from odata.errors import InvalidOption, UriTooLong
+from odata.plan.paging import Signer, SkipToken, binding, read_token, write_token
+from odata.url.parts import Parts, split
 
 REQUEST_LINE_OVERHEAD = len("GET  HTTP/1.1\r\n")
 SAFE = "()*,;:@!'$=/?-._~"
@@ -79,3 +79,29 @@ class Links:
 
     def _fits(self, url: str) -> bool:
         return len(url.encode()) + REQUEST_LINE_OVERHEAD <= self.most_bytes
+
+
+def option(parts: Parts, name: str) -> str | None:
+    """The value of the first query option of a name, "" without a value, None without the option."""
+    for written, value in parts.options:
+        if option_name(written) == name:
+            return value if value is not None else ""
+    return None
+
+
+def take_token(links: Links) -> tuple[SkipToken | None, Parts]:
+    """The skip token of a request, proven, and the request without it; options that the token carries are put back.
+
+    Raises: InvalidToken (400) for a token that was not made for this request, InvalidOption (400) for two.
+    """
+    parts = links.parts
+    text = option(parts, "skiptoken")
+    if text is None:
+        return None, parts
+    others = tuple(item for item in parts.options if option_name(item[0]) != "skiptoken")
+    if len(others) < len(parts.options) - 1:
+        raise InvalidOption("$skiptoken is given twice.", target="$skiptoken")
+    token = read_token(text, links.signer, links.binding(links.query))
+    if token.query is None and not parts.encoded_semicolons:
+        return token, replace(parts, options=others)
+    return token, split(links.path, token.query if token.query is not None else links.query)

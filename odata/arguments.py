@@ -1,0 +1,100 @@
+"""Arguments: the values that one URL gives to the parameters of its shape's statement.
+
+In: parameters, the literals of the URL the statement was written for and of this one. Out: texts in order of the
+placeholders.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+from urllib.parse import quote
+
+from odata.payload.next_links import option_name
+from odata.plan.bound import Value
+from odata.plan.paging import SkipToken
+from odata.plan.values import Place, database_text
+from odata.shapes import Lifted
+from odata.sql.parameters import After, Fixed, Link, Org, Parameter
+from odata.url.parts import Parts
+
+
+def arguments(
+    parameters: tuple[Parameter, ...],
+    first: Lifted,
+    lifted: Lifted,
+    parts: Parts,
+    org_id: str,
+    token: SkipToken | None,
+) -> list[str | list[str] | None]:
+    """The value of each parameter for this URL, as text.
+
+    Args:   first: the literals of the URL that the statement was written for; the n-th literal of this URL takes the
+    place of its n-th.
+    Raises: InvalidLiteral (400) for a literal outside its type's value space.
+    """
+    texts = None if first is lifted else dict(zip(first.places, lifted.texts, strict=True))
+    values: list[str | list[str] | None] = []
+    for parameter in parameters:
+        match parameter:
+            case Value():
+                values.append(_text(parameter, texts))
+            case tuple():
+                values.append([_text(item, texts) for item in parameter])
+            case Org():
+                values.append(org_id)
+            case Fixed():
+                values.append(parameter.text)
+            case After():
+                values.append(token.values[parameter.index] if token else None)
+            case Link():
+                values.append(_link_text(parameter.place, first, lifted, parts))
+            case _:
+                assert_never(parameter)
+    return values
+
+
+def _text(value: Value, texts: dict[Place, str] | None) -> str:
+    if texts is None or value.place is None or value.place not in texts:
+        return database_text(value)
+    return database_text(value, value.kind, texts[value.place])
+
+
+def _link_text(place: Place | None, first: Lifted, lifted: Lifted, parts: Parts) -> str:
+    """The nested options of this URL but $top and $skip, and the aliases they may use, as the end of a URL."""
+    items = []
+    if place is not None:
+        part, start, end = place
+        text = parts.texts[part][_moved(part, start, first, lifted) : _moved(part, end, first, lifted)]
+        items = [
+            item
+            for item in _split_nested(text)
+            if option_name(item.partition("=")[0].strip()) not in ("top", "skip", "levels")
+        ]
+    items += [f"{name}={value}" for name, value in parts.options if name.startswith("@")]
+    items += [f"{name}={value}" for name, value in parts.options if option_name(name) == "format"]
+    return "".join("&" + quote(item.strip(), safe="()*,:@!'$=/?-._~") for item in items)
+
+
+def _moved(part: int, offset: int, first: Lifted, lifted: Lifted) -> int:
+    """Where an offset of the shape's first URL stands in this one: literals before it may differ in length."""
+    moved = offset
+    for before, now in zip(first.places, lifted.places, strict=True):
+        if before[0] == part and before[2] <= offset:
+            moved = offset + now[2] - before[2]
+    return moved
+
+
+def _split_nested(text: str) -> list[str]:
+    """Nested options at their semicolons, those inside quotes and parentheses left alone."""
+    items, depth, quoted, start = [], 0, False, 0
+    for index, character in enumerate(text):
+        if character == "'":
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        elif character == ";" and depth == 0:
+            items.append(text[start:index])
+            start = index + 1
+    return [item for item in [*items, text[start:]] if item.strip()]
