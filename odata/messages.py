@@ -27,5 +27,5 @@ class Response:
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
-    body: tuple[bytes, ...] = ()
+    body: tuple[bytes | memoryview, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)

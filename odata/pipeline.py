@@ -24,7 +24,7 @@ from odata.arguments import arguments
 from odata.documents import DOCUMENTS, READING
 from odata.errors import MethodNotAllowed, NotFound
 from odata.messages import Request, Response
-from odata.payload.envelope import Frame, frame, write
+from odata.payload.envelope import ForRequest, Frame, frame, write
 from odata.payload.formats import Format
 from odata.payload.next_links import Links, option, take_token
 from odata.payload.response import respond
@@ -176,7 +176,7 @@ def _prepare(
         plan = make(url, face.model, profile=principal.profile, limits=limits, page=page)
     with trace.stage("select"):
         statement = select(plan, face.mapping, rendition(format, service.root), limits)
-    around = frame(plan, format, service.root, path=parts.segments)
+    around = frame(plan, format, service.root)
     prepared = Prepared(plan=plan, statement=statement, frame=around, lifted=lifted)
     literals = list(_literals(statement.parameters))
     bound = {value.place: value.text for value in literals if value.place is not None}
@@ -213,7 +213,8 @@ def _written(
         return links.next_link(keys, None if asked is None else asked - rows)
 
     named = None if row is None else dict(zip(prepared.statement.columns, row, strict=True))
-    written = write(plan, prepared.frame, named, next_link, service.limits.max_row_bytes)
+    here = ForRequest(entity=links.parts.segments[0], next_link=next_link, row_bytes=service.limits.max_row_bytes)
+    written = write(plan, prepared.frame, named, here)
     trace.facts.update(set=plan.set.name, rows=written.rows)
     if plan.kind == "value" and plan.of_property is not None and plan.of_property.type.name == "Edm.Binary":
         format = replace(format, content_type="application/octet-stream")

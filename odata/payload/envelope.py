@@ -31,20 +31,20 @@ ROW_SEPARATOR = b", \n "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """context: of the answer, b"" under metadata=none. prefix: of control information, with its "@"."""
+    """context: of entities, b"" under metadata=none. prefix: of control information, with its "@"."""
 
     format: Format
+    root: str
     context: bytes
     prefix: bytes
-    nested_collections: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """status 200 or 204. body: parts to join. rows: of the page, for the log. etag: of a single entity."""
+    """status 200 or 204. body: parts to join, none of them copied here. rows: of the page, for the log. etag: of a single entity."""
 
     status: int = 200
-    body: tuple[bytes, ...] = ()
+    body: tuple[bytes | memoryview, ...] = ()
     rows: int = 1
     etag: str | None = None
 
@@ -53,28 +53,34 @@ NextLink: TypeAlias = Callable[[tuple[str | None, ...], int], str]
 """(order keys of the last row, rows of this page) -> absolute URL of the next page."""
 
 
-def frame(plan: ReadPlan, format: Format, root: str, *, path: tuple[str, ...]) -> Frame:
-    """What every answer of a shape shares. path: decoded segments of the resource path, for a property's context."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForRequest:
+    """What differs between requests of one shape. entity: the first segment of the resource path, decoded.
+
+    next_link: asked only when more follows. row_bytes: limit for one entity.
+    """
+
+    entity: str
+    next_link: NextLink
+    row_bytes: int
+
+
+def frame(plan: ReadPlan, format: Format, root: str) -> Frame:
+    """What every answer of a shape shares; the context of a property names its entity and is made for each answer."""
     prefix = f"@{format.prefix}".encode()
     context = b""
-    if format.metadata != "none" and plan.kind in ("collection", "entity", "property"):
-        url = _context_url(plan, format, root, path)
-        context = b'"' + prefix + b'context":' + _quoted(url)
-    return Frame(format=format, context=context, prefix=prefix, nested_collections=_nests(plan.selection))
+    if format.metadata != "none" and plan.kind in ("collection", "entity"):
+        context = _context(prefix, _context_url(plan, format, root))
+    return Frame(format=format, root=root, context=context, prefix=prefix)
 
 
-def _nests(selection: Selection) -> bool:
-    return any(item.navigation.collection or _nests(item.selection) for item in selection.expansions)
+def _context(prefix: bytes, url: str) -> bytes:
+    return b'"' + prefix + b'context":' + _quoted(url)
 
 
-def _context_url(plan: ReadPlan, format: Format, root: str, path: tuple[str, ...]) -> str:
+def _context_url(plan: ReadPlan, format: Format, root: str) -> str:
     if plan.selection.references:
         return reference_url(root) if plan.kind == "entity" else references_url(root)
-    if plan.kind == "property":
-        assert plan.of_property is not None
-        if len(plan.steps) == 1:
-            return property_url(root, path[0], plan.of_property.name)
-        return type_url(root, plan.of_property.type.name)
     return context_url(root, _shape(plan.selection), version=format.version, entity=plan.kind == "entity")
 
 
@@ -93,70 +99,76 @@ def _quoted(text: str) -> bytes:
     return b'"' + text.replace("\\", "\\\\").replace('"', '\\"').encode() + b'"'
 
 
-def write(plan: ReadPlan, frame: Frame, row: Row | None, next_link: NextLink, row_bytes: int) -> Answer:
+def write(plan: ReadPlan, frame: Frame, row: Row | None, here: ForRequest) -> Answer:
     """The answer for one row of the statement.
 
-    Args:   next_link: asked only when more follows. row_bytes: limit for one entity.
     Raises: NotFound (404) when the path leads to nothing; PayloadTooLarge (413) for one entity above the limit.
     """
     if row is None or row.get("parent") is False:
         raise NotFound(f"No such entity in {plan.steps[0].variable.set.name}.")
-    return WRITERS[plan.kind](plan, frame, row, next_link, row_bytes)
+    return WRITERS[plan.kind](plan, frame, row, here)
 
 
-def _collection(plan: ReadPlan, frame: Frame, row: Row, next_link: NextLink, row_bytes: int) -> Answer:
+def _collection(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:
     body, seen, kept = _body(row), _number(row["seen"]), _number(row["kept"])
+    value: list[bytes | memoryview] = [body]
     if plan.paged and kept > plan.rows:
-        body, kept = body[: body.rindex(ROW_SEPARATOR)] + b"]", plan.rows
-    if kept == 1 and len(body) > row_bytes:
-        raise PayloadTooLarge(
-            f"One entity of {plan.set.name} has {len(body)} bytes of JSON; the limit is {row_bytes}. Its order key is "
-            f"{_keys(plan, row)}; leave properties or expansions out."
-        )
-    parts = [b"{"]
+        value, kept = [memoryview(body)[: body.rindex(ROW_SEPARATOR)], b"]"], plan.rows
+    if kept == 1 and len(body) > here.row_bytes:
+        raise _too_large(f"the order keys {_keys(plan, row)}", plan, body, here)
+    parts: list[bytes | memoryview] = [b"{"]
     if frame.context:
         parts += [frame.context, b","]
     if plan.count:
         total = str(row["count"]).encode()
         parts += [b'"', frame.prefix, b'count":', b'"' + total + b'"' if frame.format.ieee754 else total, b","]
-    parts += [b'"value":', body]
+    parts += [b'"value":', *value]
     if seen > kept:
-        parts += [b',"', frame.prefix, b'nextLink":', _quoted(next_link(_keys(plan, row), kept))]
+        parts += [b',"', frame.prefix, b'nextLink":', _quoted(here.next_link(_keys(plan, row), kept))]
     parts.append(b"}")
     return Answer(body=tuple(parts), rows=kept)
+
+
+def _too_large(which: str, plan: ReadPlan, body: bytes, here: ForRequest) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"The entity of {plan.set.name} with {which} has {len(body)} bytes of JSON; the limit is {here.row_bytes}. "
+        "Leave properties or expansions out."
+    )
 
 
 def _keys(plan: ReadPlan, row: Row) -> tuple[str | None, ...]:
     return tuple(_text(row.get(f"after_{index}")) for index in range(len(plan.order)))
 
 
-def _entity(plan: ReadPlan, frame: Frame, row: Row, next_link: NextLink, row_bytes: int) -> Answer:
+def _entity(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:
     if row["body"] is None:
         return Answer(status=204, rows=0)
     body = _body(row)
-    if len(body) > row_bytes:
-        raise PayloadTooLarge(
-            f"This entity of {plan.set.name} has {len(body)} bytes of JSON; the limit is {row_bytes}. "
-            "Leave properties or expansions out."
-        )
+    if len(body) > here.row_bytes:
+        raise _too_large(f"the path {here.entity}", plan, body, here)
     separator = b"," if frame.context and body != b"{}" else b""
-    return Answer(body=(b"{", frame.context, separator, body[1:]), etag=_text(row.get("etag")))
+    return Answer(body=(b"{", frame.context, separator, memoryview(body)[1:]), etag=_text(row.get("etag")))
 
 
-def _property(plan: ReadPlan, frame: Frame, row: Row, next_link: NextLink, row_bytes: int) -> Answer:
+def _property(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:
+    assert plan.of_property is not None
     if row["body"] is None:
         return Answer(status=204, rows=0)
-    separator = b"," if frame.context else b""
-    return Answer(body=(b"{", frame.context, separator, b'"value":', _body(row), b"}"), etag=_text(row.get("etag")))
+    context = b""
+    if frame.format.metadata != "none" and len(plan.steps) == 1:
+        context = _context(frame.prefix, property_url(frame.root, here.entity, plan.of_property.name)) + b","
+    elif frame.format.metadata != "none":
+        context = _context(frame.prefix, type_url(frame.root, plan.of_property.type.name)) + b","
+    return Answer(body=(b"{", context, b'"value":', _body(row), b"}"), etag=_text(row.get("etag")))
 
 
-def _value(plan: ReadPlan, frame: Frame, row: Row, next_link: NextLink, row_bytes: int) -> Answer:
+def _value(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:
     if row["body"] is None:
         return Answer(status=204, rows=0)
     return Answer(body=(_body(row),), etag=_text(row.get("etag")))
 
 
-def _count(plan: ReadPlan, frame: Frame, row: Row, next_link: NextLink, row_bytes: int) -> Answer:
+def _count(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:
     return Answer(body=(str(row["count"]).encode(),))
 
 
