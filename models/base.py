@@ -52,7 +52,7 @@ NEW_ID: Final = text(f"{SCHEMA}.uuid_v7()")
 
 def string(name: str, length: int, *, nullable: bool = True, default: str | None = None, doc: str | None = None,
            searchable: bool = False) -> Column[str]:  # fmt: skip
-    """varchar(length) in byte order. searchable: takes part in $search and gets a trigram index."""
+    """varchar(length) in byte order. searchable: takes part in $search and gets the indexes of search_indexes.py."""
     return Column(
         name,
         String(length, collation=COLLATION),
@@ -169,6 +169,7 @@ def _property(column: Column[Any]) -> ExposedProperty:
         description=column.doc or "",
         record_id=bool(column.info.get("record_id")),
         searchable=bool(column.info.get("searchable")),
+        folded_index=bool(column.info.get("searchable")),
         sortable=(facets.get("max_length") or 0) <= 1024,
         computed=column.name in COMPUTED,
         max_length=facets.get("max_length"),

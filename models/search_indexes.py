@@ -1,12 +1,13 @@
-"""Trigram indexes behind contains, startswith, endswith, indexof and $search, where the server offers pg_trgm.
+"""Indexes behind contains, startswith, endswith, indexof and $search: of folded texts; of trigrams where offered.
 
-An accelerator, not part of the schema: without the extension everything answers the same, slower. Run after every
-migration, it adds what is missing, so a server that gains pg_trgm gains the indexes with the next `gateway migrate`.
+An accelerator, not part of the schema: without them everything answers the same, slower. Run after every migration, it
+adds what is missing, so a server that gains pg_trgm gains the trigram indexes with the next `gateway migrate`. They are
+built beside the traffic, which a migration, being one transaction, could not do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,8 +29,18 @@ class SearchIndexes:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchIndex:
+    """One wanted index. on: what follows ON <table> in its definition."""
+
+    name: str
+    table: str
+    column: str
+    on: str
+
+
 def searched_columns() -> tuple[tuple[str, str], ...]:
-    """(table, column) of every property that takes part in $search; each gets an index ix_<table>_<column>_trgm."""
+    """(table, column) of every property that takes part in $search; each gets a folded and a trigram index."""
     return tuple(
         (table.name, column.name)
         for table in metadata.sorted_tables
@@ -38,8 +49,16 @@ def searched_columns() -> tuple[tuple[str, str], ...]:
     )
 
 
+def index_name(table: str, column: str) -> str:
+    return f"ix_{table}_{column}_trgm"
+
+
+def folded_name(table: str, column: str) -> str:
+    return f"ix_{table}_{column}_folded"
+
+
 def ensure_search_indexes(engine: Engine, *, progress: Callable[[str], None] = lambda line: None) -> SearchIndexes:
-    """Make the missing trigram indexes without blocking writers; what cannot be made is reported, never an error."""
+    """Make the missing indexes without blocking writers; what cannot be made is reported, never an error."""
     with (
         engine.begin() as guard,
         engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
@@ -49,16 +68,37 @@ def ensure_search_indexes(engine: Engine, *, progress: Callable[[str], None] = l
             return SearchIndexes(available=True, built=(), text="another process builds the search indexes")
         refusal = _ensure_extension(connection)
         home = _extension_schema(connection)
-        if home is None:
-            return SearchIndexes(available=False, built=(), text=f"no trigram search ({refusal})")
+        wanted = (*_folded(), *(_trigrams(home) if home else ()))
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
         try:
-            built = tuple(
-                index_name(*target) for target in _missing(connection) if _build(connection, target, home, progress)
-            )
+            built = [index for index in _missing(connection, wanted) if _build(connection, index, progress)]
+            _analyze(connection, built, progress)
         finally:
             connection.execute(text("RESET lock_timeout"))
-    return SearchIndexes(available=True, built=built, text=f"trigram search is on, {len(built)} indexes built")
+    state = "trigram search is on" if home else f"no trigram search ({refusal})"
+    names = tuple(index.name for index in built)
+    return SearchIndexes(available=home is not None, built=names, text=f"{state}, {len(names)} search indexes built")
+
+
+def _folded() -> Iterator[SearchIndex]:
+    """Beginnings, and equality with tolower, in any letter case (docs/decisions/patterns.md).
+
+    Without the key at the end, equal texts share their entry: an account's name stands once for its thousand quotes.
+    """
+    for table, column in searched_columns():
+        yield SearchIndex(
+            name=folded_name(table, column), table=table, column=column,
+            on=f'(org_id, (lower({column} COLLATE "default") COLLATE "C"))',
+        )  # fmt: skip
+
+
+def _trigrams(home: str) -> Iterator[SearchIndex]:
+    """home: the schema of pg_trgm."""
+    for table, column in searched_columns():
+        yield SearchIndex(
+            name=index_name(table, column), table=table, column=column,
+            on=f'USING gin ({column} COLLATE "default" {home}.gin_trgm_ops)',
+        )  # fmt: skip
 
 
 def _ensure_extension(connection: Connection) -> str:
@@ -83,36 +123,37 @@ def _extension_schema(connection: Connection) -> str | None:
     return home
 
 
-def _missing(connection: Connection) -> tuple[tuple[str, str], ...]:
-    """Searched columns of existing tables without a valid index; an invalid one is what an interrupted build left."""
+def _missing(connection: Connection, wanted: tuple[SearchIndex, ...]) -> tuple[SearchIndex, ...]:
+    """Indexes of existing tables that are not there and valid; an invalid one is what an interrupted build left."""
     state = text("SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass(:name)")
     missing = []
-    for table, column in searched_columns():
-        if connection.execute(text("SELECT to_regclass(:name)"), {"name": f"{SCHEMA}.{table}"}).scalar() is None:
+    for index in wanted:
+        if connection.execute(text("SELECT to_regclass(:name)"), {"name": f"{SCHEMA}.{index.table}"}).scalar() is None:
             continue
-        valid = connection.execute(state, {"name": f"{SCHEMA}.{index_name(table, column)}"}).scalar()
+        valid = connection.execute(state, {"name": f"{SCHEMA}.{index.name}"}).scalar()
         if valid is False:
-            connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {SCHEMA}.{index_name(table, column)}"))
+            connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {SCHEMA}.{index.name}"))
         if not valid:
-            missing.append((table, column))
+            missing.append(index)
     return tuple(missing)
 
 
-def index_name(table: str, column: str) -> str:
-    return f"ix_{table}_{column}_trgm"
-
-
-def _build(connection: Connection, target: tuple[str, str], home: str, progress: Callable[[str], None]) -> bool:
-    table, column = target
-    progress(f"building the search index of {table}.{column}")
+def _build(connection: Connection, index: SearchIndex, progress: Callable[[str], None]) -> bool:
+    progress(f"building {index.name}")
     try:
         connection.execute(
-            text(
-                f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {index_name(table, column)} "
-                f'ON {SCHEMA}.{table} USING gin ({column} COLLATE "default" {home}.gin_trgm_ops)'
-            )
+            text(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {index.name} ON {SCHEMA}.{index.table} {index.on}")
         )
     except DBAPIError as error:
-        progress(f"the search index of {table}.{column} was not built ({getattr(error.orig, 'sqlstate', None)})")
+        progress(f"{index.name} was not built ({getattr(error.orig, 'sqlstate', None)})")
         return False
     return True
+
+
+def _analyze(connection: Connection, built: list[SearchIndex], progress: Callable[[str], None]) -> None:
+    """What is known of an expression, such as a folded text, is gathered by ANALYZE after its index is there."""
+    for table in dict.fromkeys(index.table for index in built):
+        try:
+            connection.execute(text(f"ANALYZE {SCHEMA}.{table}"))
+        except DBAPIError as error:
+            progress(f"{table} was not analyzed ({getattr(error.orig, 'sqlstate', None)})")

@@ -31,6 +31,8 @@ class ExposedProperty:
     type: "Edm.String" and so on, or the bare name of an ExposedEnum of the same Exposure.
     record_id: an 18-character Salesforce record id; 15-character literals are widened.
     searchable: takes part in $search. writable: a client may set it. computed: the service sets it.
+    folded_index: there is an index on (org, lower(column COLLATE "default") COLLATE "C"); startswith without regard to
+    case is then written for it instead of for a trigram index.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ExposedProperty:
     description: str = ""
     record_id: bool = False
     searchable: bool = False
+    folded_index: bool = False
     filterable: bool = True
     sortable: bool = True
     writable: bool = False

@@ -35,6 +35,8 @@ from odata.url.nodes import Call, Literal, TypeName
 
 ArithmeticOperator: TypeAlias = OneOf["add", "sub", "mul", "div", "divby", "mod"]
 
+SHORT_PART = "short_part"
+SHORT = {"startswith": "short_beginning", "endswith": "short_ending"}
 PATTERNS = {"contains": "like_contains", "startswith": "like_startswith", "endswith": "like_endswith", "indexof": None}
 UTC_PARTS = frozenset({"year", "month", "day", "hour", "minute", "date", "time"})
 
@@ -71,10 +73,10 @@ def check_served(node: Call) -> None:
 def _search(
     name: str, bound: tuple[Bound, ...], pattern: Bound | Literal, returns: PrimitiveType, scope: Scope
 ) -> FunctionCall:
-    """contains and its kin: a literal pattern is for LIKE, which a trigram index serves from three letters on."""
+    """contains and its kin: a literal pattern is for LIKE, which a trigram index serves unless the pattern is short."""
     if not isinstance(pattern, Literal) or not isinstance(bound[1], Value):
         return FunctionCall(name, bound, returns, scope.lenient)
-    short = bool(scope.guards.ask("short_pattern", pattern))
+    short = bool(scope.guards.ask(SHORT.get(name, SHORT_PART), pattern))
     return FunctionCall(
         name, (bound[0], replace(bound[1], transform=PATTERNS[name])), returns, scope.lenient, not short
     )

@@ -37,6 +37,11 @@ def _check_limits(expression: SearchExpression, scope: Scope) -> None:
         raise LimitExceeded(
             f"$search has {characters} characters; the limit is {scope.limits.search_characters}.", target="$search"
         )
+    # Another $search of this shape keeps to the limit, too: each term within its share, or within what it has here.
+    share = scope.limits.search_characters // max(len(terms), 1)
+    even = all(len(term.text) <= share for term in terms)
+    for term in terms:
+        scope.guards.ask(f"at_most:{share if even else len(term.text)}", Literal("string", term.text, term.span))
 
 
 def _terms(expression: SearchExpression) -> list[SearchTerm]:
@@ -73,5 +78,5 @@ def _match(term: SearchTerm, variable: Variable, scope: Scope) -> Bound:
     place = (term.span.part, term.span.start, term.span.end)
     value = Value(STRING, "string", term.text, place, "like_contains")
     database_text(value)
-    short = bool(scope.guards.ask("short_pattern", Literal("string", term.text, term.span)))
+    short = bool(scope.guards.ask("short_part", Literal("string", term.text, term.span)))
     return SearchMatch(variable, variable.set.searchable, value, not short)

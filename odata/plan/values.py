@@ -7,6 +7,7 @@ for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -18,6 +19,11 @@ from odata.plan.bound import Value
 from odata.url.nodes import Literal
 
 Place = tuple[int, int, int]
+
+FEWEST_TRIGRAMS = 3
+"""Below it, reading the index costs more than walking the table (docs/decisions/patterns.md)."""
+_WORD = re.compile(r"[^\W_]+")
+_THREE_TOGETHER = re.compile(r"[^\W_]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,12 @@ def place_of(literal: Literal) -> Place:
 
 
 def classify(classifier: str, kind: str, text: str) -> Hashable:
-    """The class of a literal by an entry of CLASSIFIERS; "converts:Edm.Int32" asks whether it has that type's form."""
+    """The class of a literal by an entry of CLASSIFIERS; "converts:Edm.Int32" asks whether it has that type's form, "at_most:5" for 5 characters or less."""
     name, _, argument = classifier.partition(":")
     if name == "converts":
         return _converts(argument, kind, text)
+    if name == "at_most":
+        return len(text) <= int(argument)
     return CLASSIFIERS[name](kind, text)
 
 
@@ -102,14 +110,21 @@ def _small_class(kind: str, text: str) -> Hashable:
     return number if number in (-1, 0) else None
 
 
-def _short_pattern(kind: str, text: str) -> Hashable:
-    """Whether no three letters or digits stand together: nothing a trigram index could look for."""
-    run = 0
-    for character in text:
-        run = run + 1 if character.isalnum() else 0
-        if run == 3:
-            return False
-    return True
+def _short(text: str) -> bool:
+    """Whether a trigram index would be read for next to nothing: no three letters or digits stand together, and fewer
+    than FEWEST_TRIGRAMS trigrams can be told. A blank at either end of text says that a word cannot go on there.
+
+    pg_trgm takes trigrams of words with two blanks before and one behind them: "Ut 27" standing somewhere in a text
+    says "ut ", "  2" and " 27", but neither " ut" nor "27 ".
+    """
+    if _THREE_TOGETHER.search(text):
+        return False
+    found: set[str] = set()
+    for word in _WORD.finditer(text):
+        before, behind = word.start() > 0, word.end() < len(text)
+        padded = "  " * before + word.group().lower() + " " * behind
+        found.update(padded[index : index + 3] for index in range(len(padded) - 2))
+    return len(found) < FEWEST_TRIGRAMS
 
 
 def _utc_midnight(kind: str, text: str) -> Hashable:
@@ -147,7 +162,9 @@ CLASSIFIERS: dict[str, Callable[[str, str], Hashable]] = {
     "small": _small_class,
     "boolean": lambda kind, text: text.lower(),
     "text": lambda kind, text: text,
-    "short_pattern": _short_pattern,
+    "short_part": lambda kind, text: _short(text),
+    "short_beginning": lambda kind, text: _short(f" {text}"),
+    "short_ending": lambda kind, text: _short(f"{text} "),
     "utc_midnight": _utc_midnight,
     "in_utc": _in_utc,
     "plain_year": _plain_year,

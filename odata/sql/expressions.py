@@ -174,15 +174,24 @@ class _Writer:
             return self.operand(node.arguments[0]) == self.operand(node.arguments[1])
         pattern = node.arguments[1] if len(node.arguments) == 2 else None
         if isinstance(pattern, Value) and (pattern.transform or "").startswith("like_"):
-            return self._like(self.operand(node.arguments[0]), self.binder(pattern), node)
+            return self._like(node.arguments[0], self.binder(pattern), node)
         arguments = [self.operand(argument) for argument in node.arguments]
         if node.ignore_case:
             arguments = [folded(argument) for argument in arguments]
         chosen = overload(node.name, tuple(type_of(argument) for argument in node.arguments)) or FUNCTIONS[node.name][0]
         return chosen.sql(*arguments)
 
-    def _like(self, operand: Sql, pattern: Sql, node: FunctionCall) -> Sql:
-        """LIKE under the collation that the trigram indexes have, whatever the column's own."""
+    def _like(self, searched: Bound, pattern: Sql, node: FunctionCall) -> Sql:
+        """LIKE under the collation that the trigram indexes have, whatever the column's own.
+
+        PostgreSQL makes a range of a prefix for an index in the order of "C" under either collation; for ILIKE it makes
+        none, so the folded text is compared where it has such an index (docs/decisions/patterns.md).
+        """
+        operand = self.operand(searched)
+        if node.name == "startswith" and node.ignore_case and _has_folded_index(searched):
+            return folded(operand).like(folded(pattern))
+        if node.name == "startswith" and not node.ignore_case and not node.indexable:
+            return collate(operand, BINARY_COLLATION).like(pattern)  # of no use to a trigram index, but to one in order
         operand = collate(operand if node.indexable else _unindexed(operand), CASE_COLLATION)
         return operand.ilike(pattern) if node.ignore_case else operand.like(pattern)
 
@@ -310,6 +319,10 @@ def _unfolded(condition: Sql) -> Sql:
 
 def _is_column(node: Bound) -> bool:
     return isinstance(node, PropertyValue) and (node.stored or node.property.type is node.property.storage)
+
+
+def _has_folded_index(node: Bound) -> bool:
+    return isinstance(node, PropertyValue) and node.property.exposed.folded_index
 
 
 def _unindexed(operand: Sql) -> Sql:

@@ -23,6 +23,8 @@ SELECT '00DbZ0000000001UAA', 10000 + n, 'thing ' || n, md5(n::text), now() - n *
 FROM generate_series(1, 5000) AS n;
 CREATE INDEX by_name ON everything.thing USING gin (name COLLATE "default" gin_trgm_ops);
 CREATE INDEX by_string ON everything.thing USING gin (v_string COLLATE "default" gin_trgm_ops);
+CREATE INDEX by_folded ON everything.thing (tenant, (lower(v_string COLLATE "default") COLLATE "C"));
+CREATE INDEX by_bytes ON everything.thing (tenant, v_string, id);
 CREATE INDEX by_moment ON everything.thing (tenant, v_datetimeoffset);
 CREATE INDEX by_number ON everything.thing (tenant, v_int32);
 ANALYZE everything.thing;
@@ -108,7 +110,12 @@ def test_orgs_stay_apart_inside_lambdas(table: Table) -> None:
     ("query", "index"),
     [
         ("$filter=contains(Name,'thing 4711')", "by_name"),
-        ("$filter=startswith(String,'abcde') eq true", "by_string"),
+        ("$filter=contains(Name,'g 4711')", "by_name"),
+        ("$filter=contains(Name,'ng 47')", "by_name"),
+        ("$filter=startswith(Name,'thing 4711') eq true", "by_name"),
+        ("$filter=startswith(String,'abcde') eq true", "by_folded"),
+        ("$filter=startswith(String,'AB')", "by_folded"),
+        ("$filter=tolower(String) eq 'abcde'", "by_folded"),
         ("$filter=endswith(String,'abcde')", "by_string"),
         ("$filter=indexof(String,'abcdef') ne -1", "by_string"),
         ("$filter=contains(Name,'4711') eq true or contains(String,'4711') eq true", "by_name"),
@@ -125,6 +132,25 @@ def test_an_index_serves(indexed: Table, query: str, index: str) -> None:
     assert f"Index Scan on {index}" in (plan_text := indexed.explain(query, profile="salesforce")) or (
         f"using {index}" in plan_text
     ), plan_text
+
+
+def test_an_index_in_byte_order_serves_beginnings_in_the_case_that_is_asked_for(indexed: Table) -> None:
+    assert "by_bytes" in indexed.explain("$filter=startswith(String,'ab')")
+
+
+def test_a_beginning_is_that_of_the_text_whatever_it_holds(indexed: Table) -> None:
+    """Wildcards and the escape stand for themselves, and letters beyond ASCII fold, with the index as without."""
+    cases = {"A%": "a%C", "a_": "a_c", "A\\": "a\\c", "ÜN": "ünder", "": "x", "o'": "O'Neil"}
+    for number, (part, whole) in enumerate(cases.items()):
+        indexed.connection.execute(
+            "UPDATE everything.thing SET v_string = %s WHERE tenant = %s AND id = %s",
+            (whole, everything.FIRST_ORG, 15000 - number),
+        )
+        found = indexed.keys("$filter=startswith(String,'" + part.replace("'", "''") + "')", profile="salesforce")
+        everyone = indexed.keys("$filter=tolower(substring(String,0," + str(len(part)) + ")) eq '"
+                                + part.lower().replace("'", "''") + "'", profile="salesforce")  # fmt: skip
+        assert 15000 - number in found or not part
+        assert found == everyone
 
 
 def test_a_pattern_of_two_letters_leaves_the_trigram_index_alone(indexed: Table) -> None:
