@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement, False_, Grouping
 
+from odata.edm.model import EnumType
 from odata.edm.types import DOUBLE, INT64, SINGLE
 from odata.functions import (
     BINARY_COLLATION,
@@ -79,6 +80,11 @@ def predicate(bound: Bound, sources: Sources, binder: Binder) -> ColumnElement[b
 def value(bound: Bound, sources: Sources, binder: Binder) -> Sql:
     """The value of an expression, null where the standard says null."""
     return _Writer(sources, binder).exact(bound)
+
+
+def order_key(bound: Bound, sources: Sources, binder: Binder) -> Sql:
+    """The value by which rows are ordered, the same order as gt and lt have: texts by one collation, members by value."""
+    return _Writer(sources, binder).order_key(bound)
 
 
 class _Writer:
@@ -149,6 +155,12 @@ class _Writer:
                 return func.coalesce(self._search(node), false(), type_=Boolean())
             case _:
                 assert_never(node)
+
+    def order_key(self, node: Bound) -> Sql:
+        written, type = self.operand(node), type_of(node)
+        if isinstance(type, EnumType):
+            return _member_value(written, type)
+        return self._ordered(node, written) if type.family == "string" else written
 
     def operand(self, node: Bound) -> Sql:
         """The value of an operand, in parentheses where an operator could bind to a part of it."""
@@ -261,7 +273,7 @@ class _Writer:
 
     def _ordered(self, node: Bound, operand: Sql) -> Sql:
         """Texts compare by one collation: the columns' own, or the one that the mapping names."""
-        collation: str | None = getattr(self.sources.mapping, "collation", None)
+        collation = self.sources.mapping.collation
         if isinstance(node, Value) or (collation is None and _is_column(node)):
             return operand
         return collate(operand, collation or BINARY_COLLATION)
@@ -315,6 +327,13 @@ class _Writer:
 def _unfolded(condition: Sql) -> Sql:
     """`and_` with false() is false() alone, and the org predicate beside it would be gone; this false stays one of many."""
     return literal_column("false", Boolean()) if isinstance(condition, False_) else condition
+
+
+def _member_value(member: Sql, type: EnumType) -> Sql:
+    """The declared value of an enumeration member; a text that is no member stands before all of them."""
+    before_all = min(type.members.values(), default=0) - 1
+    known = [(member == text(name), literal_column(str(value), BigInteger())) for name, value in type.members.items()]
+    return case(*known, (member.is_not(None), literal_column(str(before_all), BigInteger())), else_=None)
 
 
 def _is_column(node: Bound) -> bool:
