@@ -67,9 +67,12 @@ def sql_type(type: PrimitiveType) -> TypeEngine[Any]:
 class Mapping:
     """Tables of a Model. Statements are written over `alias(entity_set)` and always carry `predicate(alias,
     entity_set)`.
+
+    collation: by which strings compare, sort and page; None where the columns carry it, which lets indexes serve.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, collation: str | None = None) -> None:
+        self.collation = collation
         metadata = MetaData()
         self._tables = {entry.name: _table(metadata, entry) for entry in model.sets.values()}
         self._sets = {self._tables[entry.name]: entry for entry in model.sets.values()}

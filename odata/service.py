@@ -90,6 +90,7 @@ class Service:
     """One OData service in one process.
 
     root: the service root URL with a slash at its end. date_type: how Date is published to the profile salesforce.
+    collation: by which strings compare, sort and page; None for that of the columns.
     deadline_seconds: of one request. url_bytes: longest request line.
     """
 
@@ -100,6 +101,7 @@ class Service:
     root: str
     limits: Limits = field(default_factory=Limits)
     date_type: str = "Edm.Date"
+    collation: str | None = None
     deadline_seconds: float = 25.0
     shapes: ShapeCache[Any] = field(default_factory=lambda: ShapeCache(entries=1000, total_bytes=16_000_000))
     _faces: dict[tuple[Profile, frozenset[str] | None], Face] = field(default_factory=dict)
@@ -124,7 +126,7 @@ class Service:
         for version in ("4.0", "4.01"):
             text = metadata_document(model, version=version, features=self.features)
             documents[version] = (text, etag(text))
-        return Face(model, Mapping(model), documents)
+        return Face(model, Mapping(model, self.collation), documents)
 
 
 def visible(exposure: Exposure, sets: frozenset[str] | None) -> Exposure:

@@ -73,6 +73,7 @@ TRANSLATIONS: Final[Mapping[str, Translation]] = {
     "42703": _CHANGING,
     "42P01": _CHANGING,
     "42501": _CHANGING,
+    "42704": _CHANGING,
 }
 
 CONNECTION_LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "08000", "08003", "08006"})

@@ -33,7 +33,7 @@ BYTES_PER_PLAIN_VALUE = 48
 def page(context: Context, of: PageOf, extra: ColumnElement[bool] | None = None) -> Subquery:
     """The page as a sub-select: stored columns under their own names, order keys as order_0, order_1 ..."""
     keys = [
-        expressions.value(key.expression, of.sources, context.binds).label(f"order_{index}")
+        expressions.order_key(key.expression, of.sources, context.binds).label(f"order_{index}")
         for index, key in enumerate(of.order)
     ]
     columns = {name: of.sources.root.c[name] for name in _needed(context, of.selection)}

@@ -172,7 +172,7 @@ def _conditions(plan: ReadPlan, context: Context, sources: Sources) -> list[Colu
     if plan.filter is not None:
         conditions.append(expressions.predicate(plan.filter, sources, context.binds))
     if plan.after is not None:
-        keys = [expressions.value(key.expression, sources, context.binds) for key in plan.order]
+        keys = [expressions.order_key(key.expression, sources, context.binds) for key in plan.order]
         boundary = [
             None if is_null else context.binds.after(index, keys[index]) for index, is_null in enumerate(plan.after)
         ]

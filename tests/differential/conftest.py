@@ -49,12 +49,6 @@ ALTER TABLE everything.thing ALTER v_string TYPE varchar(200) COLLATE "und-x-icu
 """
 
 
-class OtherCollation(Mapping):
-    """Columns are not in the service's collation, so comparisons name it."""
-
-    collation = "C"
-
-
 @contextlib.contextmanager
 def filled(server: Server, name: str, extra: str, mapping: Mapping) -> Iterator[Table]:
     server.drop_database(name)
@@ -79,5 +73,5 @@ def filled_table(postgres_server: Server, worker: str) -> Iterator[Table]:
 
 @pytest.fixture(scope="session")
 def trigram_table(trigram_server: Server, worker: str) -> Iterator[Table]:
-    with filled(trigram_server, f"{worker}_trigrams", OTHER_COLLATION + TRIGRAMS, OtherCollation(MODEL)) as table:
+    with filled(trigram_server, f"{worker}_trigrams", OTHER_COLLATION + TRIGRAMS, Mapping(MODEL, "C")) as table:
         yield table
