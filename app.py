@@ -7,6 +7,8 @@ from dataclasses import fields
 from html import escape
 from http import HTTPStatus
 from pathlib import Path
+from time import monotonic
+from typing import cast
 
 import psycopg
 from flask import Flask, Response, request
@@ -15,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 import settings as gateway_settings
 from models import credential, database
 from models import exposure as _exposure
+from models.base import COLLATION
 from odata import errors
 from odata.edm.check import check
 from odata.exposure import Exposure
@@ -28,19 +31,22 @@ from odata.protocol.bearer import Bearer, TokenRules
 from odata.protocol.blueprint import AnyPath, Http, blueprint
 from odata.protocol.bodies import BodyLimits
 from odata.protocol.capture import Capture
-from odata.protocol.keys import FileKey, PublishedKeys
+from odata.protocol.keys import Algorithm, FileKey, Keys, PublishedKeys
 from odata.protocol.metrics import Metrics, metered
 from odata.protocol.negotiate import negotiate
 from odata.protocol.rate import RequestRate
 from odata.protocol.report import reporter
 from odata.service import Principal, Service
 from odata.shapes import ShapeCache
-from odata.sql.connections import ConnectionLimits
+from odata.sql.connections import ConnectionLimits, ReadConnection
 from odata.sql.run import Database
 
 log = logging.getLogger(__name__)
 
 READINESS_SECONDS = 3
+LOGIN_SECONDS = 3
+_LOGIN_LIMITS = "SELECT set_config('lock_timeout', '2s', true), set_config('statement_timeout', '3s', true)"
+"""So that a look-up nobody waits for any more ends in the database, too."""
 
 
 def create_app(settings: gateway_settings.Settings | None = None, exposure: Exposure | None = None) -> Flask:
@@ -99,6 +105,7 @@ def service(settings: gateway_settings.Settings, exposure: Exposure | None = Non
         root=f"{settings.public_url}/odata/v4/",
         limits=_limits(settings),
         date_type=settings.salesforce_date_type,
+        collation=None if settings.string_collation == COLLATION else settings.string_collation,
         deadline_seconds=settings.request_deadline_seconds,
         shapes=ShapeCache(entries=settings.shape_cache_entries, total_bytes=settings.shape_cache_bytes),
     )
@@ -137,12 +144,18 @@ def _authenticator(settings: gateway_settings.Settings) -> Authenticator:
 
 
 def _credentials(settings: gateway_settings.Settings) -> FindCredential:
-    """Look-ups of credentials, over a connection of their own: each is believed for a minute."""
+    """Look-ups of credentials, each over a connection of its own that cannot write: each is believed for a minute."""
     url = database.libpq_url(settings.database_url)
-    seconds = max(round(settings.connect_timeout_seconds), 1)
+    connect_seconds = max(round(settings.connect_timeout_seconds), 1)
 
     def find(username: str) -> credential.CredentialRow | None:
-        with psycopg.connect(url, connect_timeout=seconds, application_name="gateway login") as connection:
+        connection = ReadConnection.connect(
+            url, connect_timeout=connect_seconds, application_name="gateway login", prepare_threshold=None
+        )
+        connection.deadline = monotonic() + LOGIN_SECONDS
+        connection.read_only = True
+        with connection:
+            connection.execute(_LOGIN_LIMITS)
             return credential.find(connection, username)
 
     return find
@@ -152,16 +165,34 @@ def _anonymous(settings: gateway_settings.Settings) -> Principal | None:
     if settings.odata_auth != "anonymous":
         return None
     org_id = widen_record_id(settings.anonymous_org)
-    profile: Profile = "salesforce" if settings.anonymous_profile == "salesforce" else "strict"
-    return Principal(identity="anonymous", org_id=org_id, profile=profile)
+    return Principal(identity="anonymous", org_id=org_id, profile=cast(Profile, settings.anonymous_profile))
 
 
 def _bearer(settings: gateway_settings.Settings) -> Bearer | None:
     if not settings.jwt_issuer:
         return None
-    rules = TokenRules(issuer=settings.jwt_issuer, audience=settings.jwt_audience, org_claim=settings.jwt_org_claim)
-    keys = FileKey(settings.jwt_key_file) if settings.jwt_key_file else PublishedKeys(settings.jwt_jwks_url)
-    return Bearer(rules, keys)
+    rules = TokenRules(
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        org_claim=settings.jwt_org_claim,
+        profile=cast(Profile, settings.jwt_profile),
+        scope="write" if settings.jwt_scope == "write" else "read",
+    )
+    return Bearer(rules, _issuer_keys(settings))
+
+
+def _issuer_keys(settings: gateway_settings.Settings) -> Keys:
+    if not settings.jwt_key_file:
+        return PublishedKeys(settings.jwt_jwks_url, cast(Algorithm, settings.jwt_algorithm))
+    try:
+        key = FileKey(settings.jwt_key_file)
+    except (OSError, ValueError) as problem:
+        raise gateway_settings.SettingsError(f"JWT_KEY_FILE cannot be used: {problem}") from None
+    if key.algorithm != settings.jwt_algorithm:
+        raise gateway_settings.SettingsError(
+            f"JWT_ALGORITHM is {settings.jwt_algorithm}, but the key of JWT_KEY_FILE is one for {key.algorithm}"
+        )
+    return key
 
 
 def _refuse_moved_paths() -> Response | None:

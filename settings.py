@@ -146,9 +146,11 @@ class Settings:
     )
     pool_waiting_requests: int = setting(
         "POOL_WAITING_REQUESTS",
-        whole(0, 1000),
+        whole(1, 1000),
         6,
-        "requests of one process that may wait for a connection (at most WEB_THREADS - 2); further ones get 503 at once",
+        "requests of one process that may hold a database connection or wait for one up to ACQUIRE_TIMEOUT_SECONDS; "
+        "further ones get 503 as soon as no connection changes hands; at most, and by default, WEB_THREADS - 2 "
+        "(1 below 3 threads), so that two threads stay free for answers that need no database",
     )
     acquire_timeout_seconds: float = setting(
         "ACQUIRE_TIMEOUT_SECONDS", seconds(0.01, 60), 3.0, "longest wait for a free connection, then 503"
@@ -170,9 +172,10 @@ class Settings:
     )
     string_collation: str = setting(
         "STRING_COLLATION",
-        matching(r"[A-Za-z0-9_.@-]{1,63}", 'the name of a collation of the database, such as C or "und-x-icu"'),
+        matching(r"[A-Za-z0-9_.@-]{1,63}", "the name of a collation of the database, such as C or und-x-icu"),
         "C",
-        "collation by which strings compare, sort and page",
+        "collation by which strings compare, sort and page; C is that of the gateway's own columns and their indexes, "
+        "any other is named in every statement",
     )
 
     # Web
@@ -232,7 +235,16 @@ class Settings:
     jwt_key_file: str = setting(
         "JWT_KEY_FILE", TEXT, "", "PEM file with the issuer's public key, instead of JWT_JWKS_URL"
     )
-    jwt_org_claim: str = setting("JWT_ORG_CLAIM", TEXT, "org_id", "claim that names the org")
+    jwt_algorithm: str = setting(
+        "JWT_ALGORITHM", one_of("RS256", "ES256"), "RS256", "the only algorithm that a bearer token may be signed with"
+    )
+    jwt_org_claim: str = setting(
+        "JWT_ORG_CLAIM", TEXT, "org_id", "claim that names the org, by its id of 15 or 18 characters"
+    )
+    jwt_profile: str = setting(
+        "JWT_PROFILE", one_of("strict", "salesforce"), "strict", "the profile of requests with a bearer token"
+    )
+    jwt_scope: str = setting("JWT_SCOPE", one_of("read", "write"), "read", "what a bearer token allows")
     login_failures_per_minute: int = setting(
         "LOGIN_FAILURES_PER_MINUTE", whole(1, 100_000), 10, "wrong logins per credential and source, then 429"
     )
@@ -386,17 +398,22 @@ def _with_surroundings(given: Settings, variables: Mapping[str, str]) -> Setting
             raise SettingsError("PUBLIC_URL is not set: set it to the address of the app, https://<app>.herokuapp.com")
         derived["public_url"] = f"https://{domain}" if on_dyno else f"http://{given.host}:{given.port}"
     if "POOL_WAITING_REQUESTS" not in variables:
-        derived["pool_waiting_requests"] = max(given.web_threads - 2, 0)
+        derived["pool_waiting_requests"] = _most_waiting(given.web_threads)
     return dataclasses.replace(given, **derived)
+
+
+def _most_waiting(threads: int) -> int:
+    return max(threads - 2, 1)
 
 
 def _checked(settings: Settings) -> Settings:
     """Refuse settings that contradict each other."""
     problems = []
-    if settings.pool_waiting_requests > max(settings.web_threads - 2, 0):
+    most = _most_waiting(settings.web_threads)
+    if settings.pool_waiting_requests > most:
         problems.append(
-            f"POOL_WAITING_REQUESTS is {settings.pool_waiting_requests}; it needs at most WEB_THREADS - 2, "
-            f"which is {max(settings.web_threads - 2, 0)}"
+            f"POOL_WAITING_REQUESTS is {settings.pool_waiting_requests}; it needs at most {most} "
+            f"with WEB_THREADS {settings.web_threads}"
         )
     if settings.odata_auth == "anonymous" and not settings.anonymous_org:
         problems.append("ANONYMOUS_ORG is not set: with ODATA_AUTH=anonymous it names the org whose rows are shown")

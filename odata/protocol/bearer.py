@@ -15,13 +15,14 @@ from typing import Literal as OneOf
 import jwt
 
 from odata.plan.limits import Profile
+from odata.plan.values import widen_record_id
 from odata.protocol.keys import Keys
 from odata.protocol.verified import Recent, Verified, digest
 from odata.service import Principal
 
 LEEWAY_SECONDS: Final = 30
 LONGEST_TOKEN: Final = 8190
-ORG_ID: Final = re.compile(r"00D[A-Za-z0-9]{15}")
+ORG_ID: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,5 +90,8 @@ class Bearer:
         if not isinstance(org_id, str) or not ORG_ID.fullmatch(org_id) or not isinstance(subject, str):
             return None
         return Principal(
-            identity=f"jwt:{subject[:120]}", org_id=org_id, profile=self._rules.profile, scope=self._rules.scope
+            identity=f"jwt:{subject[:120]}",
+            org_id=widen_record_id(org_id),
+            profile=self._rules.profile,
+            scope=self._rules.scope,
         )
