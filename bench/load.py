@@ -60,15 +60,17 @@ def wrk(
     )
 
 
-def one_by_one(stack: Stack, paths: list[str], *, rounds: int = 2) -> list[float]:
-    """Milliseconds of each request over one connection, the best of the rounds after a first one: for percentiles by pattern."""
+def one_by_one(
+    stack: Stack, paths: list[str], *, rounds: int = 2, headers: dict[str, str] | None = None
+) -> list[float]:
+    """Milliseconds of each request over one connection, the best of the rounds after a first one."""
     target = urlsplit(stack.url)
     connection = HTTPConnection(target.hostname or "", target.port, timeout=60)
     best = [float("inf")] * len(paths)
     for turn in range(rounds + 1):
         for index, path in enumerate(paths):
             began = time.perf_counter()
-            connection.request("GET", path, headers=stack.headers)
+            connection.request("GET", path, headers=stack.headers | (headers or {}))
             connection.getresponse().read()
             if turn:
                 best[index] = min(best[index], (time.perf_counter() - began) * 1000)

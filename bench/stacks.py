@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import psutil
@@ -39,11 +39,17 @@ class Stack:
     headers: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> bytes:
-        """One answer, for checks."""
+        """One answer, for checks.
+
+        Raises: Trouble for a refusal.
+        """
         asked = Request(self.url + path, headers=self.headers | (headers or {}))
-        with urlopen(asked, timeout=60) as answer:
-            body: bytes = answer.read()
-            return body
+        try:
+            with urlopen(asked, timeout=60) as answer:
+                body: bytes = answer.read()
+                return body
+        except HTTPError as problem:
+            raise Trouble(f"{self.name} answers {path[:200]} with {problem.code}: {problem.read()[:300]!r}") from None
 
     def worker_bytes(self) -> int:
         """Resident memory of the largest worker process."""
@@ -127,7 +133,7 @@ def postgrest(url: str) -> Iterator[Stack]:
 def _wait(stack: Stack, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(URLError, OSError):
+        with contextlib.suppress(URLError, OSError, Trouble):
             stack.get("/quote?limit=1&select=id")
             return
         time.sleep(0.1)

@@ -41,7 +41,6 @@ class Workload:
     paths: dict[str, list[str]]
     expected: list[list[str]] = field(default_factory=list)
     ordered: bool = True
-    count: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def _workload(connection: psycopg.Connection, name: str) -> Workload:
         )
     expected = [_ids(connection, case) for case in made[:3]]
     return Workload(
-        name=name, title=title, paths=paths, expected=expected, ordered=name not in UNORDERED, count=name == "w4"
+        name=name, title=title, paths=paths, expected=expected, ordered=name not in UNORDERED
     )
 
 
