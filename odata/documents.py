@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from odata.errors import MethodNotAllowed, NotFound, Unsupported
+from odata.errors import InvalidOption, MethodNotAllowed, NotFound, Unsupported
 from odata.messages import Request, Response
 from odata.payload.envelope import Answer
 from odata.payload.next_links import option
@@ -16,6 +16,7 @@ from odata.payload.response import respond
 from odata.payload.service_document import service_document
 from odata.service import Principal, Service
 from odata.url import parse_parts
+from odata.url.nodes import Options
 from odata.url.parts import Parts
 
 READING = ("GET", "HEAD")
@@ -31,7 +32,11 @@ def require_reading(request: Request) -> None:
 
 def _service_document(service: Service, request: Request, principal: Principal, parts: Parts) -> Response:
     require_reading(request)
-    parse_parts(parts)
+    options = parse_parts(parts).options
+    _check_schema_version(options)
+    for name in options.order:
+        if name not in ("$format", "$schemaversion"):
+            raise InvalidOption(f"{name} does not apply to the service document.", target=name)
     format = service.negotiate(request.headers, option(parts, "format"), "json", profile=principal.profile)
     body = service_document(service.face(principal).model, service.root, format)
     return respond(request.headers, format, Answer(body=(body,)))
@@ -40,11 +45,15 @@ def _service_document(service: Service, request: Request, principal: Principal, 
 def _metadata_document(service: Service, request: Request, principal: Principal, parts: Parts) -> Response:
     require_reading(request)
     options = parse_parts(parts).options
-    if options.schemaversion not in (None, "*"):
-        raise NotFound(f"There is no schema version '{options.schemaversion}'.", target="$schemaversion")
+    _check_schema_version(options)
     format = service.negotiate(request.headers, option(parts, "format"), "metadata", profile=principal.profile)
     document, tag = service.face(principal).documents[format.version]
     return respond(request.headers, format, Answer(body=(document,), etag=tag))
+
+
+def _check_schema_version(options: Options) -> None:
+    if options.schemaversion not in (None, "*"):
+        raise NotFound(f"There is no schema version '{options.schemaversion}'.", target="$schemaversion")
 
 
 def _batch(service: Service, request: Request, principal: Principal, parts: Parts) -> Response:

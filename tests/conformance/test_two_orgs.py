@@ -1,0 +1,98 @@
+"""Bar 12 for reads: every URL of the suite, asked by each org over mixed rows, answers as over that org's rows alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from local.servers import Server
+from tests.conformance.serving import Client
+from tests.conformance.truth import ask, cases
+from tests.models import everything
+
+TABLES = {
+    "everything": ("tenant", ("thing", "pair", "pair_note", "odd_key", "wide")),
+    "gateway": ("org_id", ("job_item", "quote_event", "quote_line", "quote", "job", "discount_rule")),
+}
+ORGS = (everything.FIRST_ORG, everything.SECOND_ORG)
+MORE_URLS = (
+    "Quotes", "Quotes?$expand=*", "QuoteLines?$expand=Quote", "Jobs?$expand=Items,Quotes($expand=Lines)&$count=true", "JobItems",
+    "QuoteEvents?$expand=Quote", "QuoteTotals", "DiscountRules", "Quotes/$count", "Quotes?$search=a&$select=Id", "Jobs/$ref",
+    "Quotes?$filter=Lines/any(l:l/Quantity gt 1)&$select=Id", "Quotes?$filter=Lines/$count gt 3&$select=Id",
+    "Quotes?$filter=Job/Status eq 'completed'&$select=Id", "Quotes?$orderby=Job/Name,Id&$select=Id", "QuoteLines/$count",
+    "Quotes?$filter=RevisedFrom ne null&$select=Id&$expand=RevisedFrom($select=Id)", "Quotes?$expand=Lines/$count,Events/$ref&$top=30",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=ORGS)
+def pair(
+    request: pytest.FixtureRequest, postgres_server: Server, worker: str, everything_url: str, seeded_url: str,
+    template_database: str,
+) -> Iterator[dict[str, tuple[Client, Client]]]:  # fmt: skip
+    """For each service: the client over mixed rows and the client over one org's rows alone."""
+    org = request.param
+    names = {"everything": f"{worker}_alone_e", "gateway": f"{worker}_alone_g"}
+    for name in names.values():
+        postgres_server.drop_database(name)
+    alone = {
+        "everything": postgres_server.create_database(names["everything"]),
+        "gateway": postgres_server.create_database(names["gateway"], template=template_database),
+    }
+    with psycopg.connect(alone["everything"]) as connection:
+        everything.create(connection)
+    for schema, (column, tables) in TABLES.items():
+        with psycopg.connect(alone[schema]) as connection:
+            for table in tables:
+                connection.execute("SELECT set_config('app.org_id', %s, true)", (_other(org),))
+                connection.execute(f"DELETE FROM {schema}.{table} WHERE {column} <> %s", (org,))  # noqa: S608
+    made = {
+        "things": [Client(url, everything.EXPOSURE, org=org) for url in (everything_url, alone["everything"])],
+        "gateway": [Client(url, org=org) for url in (seeded_url, alone["gateway"])],
+    }
+    yield {name: (mixed, single) for name, (mixed, single) in made.items()}
+    for clients in made.values():
+        for client in clients:
+            client.close()
+    for name in names.values():
+        postgres_server.drop_database(name)
+
+
+def _other(org: str) -> str:
+    return ORGS[1 - ORGS.index(org)]
+
+
+def test_every_url_of_the_suite(pair: dict[str, tuple[Client, Client]]) -> None:
+    asked = [(case["on"], case) for name in ("paths", "collections") for case in cases(name) if case["on"] in pair]
+    asked += [("gateway", {"url": url}) for url in MORE_URLS]
+    assert len(asked) > 150
+    for service, case in asked:
+        mixed, single = pair[service]
+        one, other = ask(mixed, case), ask(single, case)
+        assert (one.status, one.body) == (other.status, other.body), case
+
+
+def test_no_row_of_the_other_org(pair: dict[str, tuple[Client, Client]]) -> None:
+    """The same keys exist in both orgs; names say whose row was read."""
+    mixed, _ = pair["things"]
+    label = "first" if mixed.principal.org_id == everything.FIRST_ORG else "second"
+    foreign = {"first": "second", "second": "first"}[label]
+    for url in ("Things?$expand=Parent,Children,Pairs($expand=Thing)", "Pairs?$expand=Thing", "PairNotes?$expand=Pair($expand=Thing)&$filter=Right eq 1"):
+        text = json.dumps(mixed.get(url).json, default=str)
+        assert f'"{label} ' in text and f"{foreign} " not in text
+    other = mixed.as_org(_other(mixed.principal.org_id))
+    assert mixed.get("Things(1)/Name/$value").text == f"{label} 1"
+    assert other.get("Things(1)/Name/$value").text == f"{foreign} 1"
+    assert mixed.get("Things(1)/Name/$value").text == f"{label} 1"
+
+
+def test_bar_31_reads_cannot_write(pair: dict[str, tuple[Client, Client]]) -> None:
+    """A write inside a read is refused by the connection itself."""
+    from odata.errors import Forbidden
+
+    mixed, _ = pair["gateway"]
+    for statement in ("DELETE FROM gateway.quote", "UPDATE gateway.quote SET name = ''", "CREATE TABLE t (a int)"):
+        with pytest.raises(Forbidden):
+            mixed.recorder.database.fetch(statement)
