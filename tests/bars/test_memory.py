@@ -143,11 +143,12 @@ def test_a_web_process_stays_small(large: Web, large_url: str) -> None:
                 status, body = _get(large, url)
                 answered.append((status, len(body)))
 
-    most = 0.0
+    most, process = 0.0, _worker_process(large)
     threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
+        assert _worker_process(large) == process, large.log.read_text()[-3000:]
         most = max(most, _megabytes(large))
         sleep(0.1)
     statuses = {status: sum(1 for one, _ in answered if one == status) for status in {one for one, _ in answered}}
@@ -198,8 +199,8 @@ def _come_and_go(url: str, stop: threading.Event, changed: list[int]) -> None:
             with connection.transaction():
                 connection.execute("SELECT set_config('app.org_id', %s, true)", (everything.FIRST_ORG,))
                 made = connection.execute(
-                    "INSERT INTO gateway.quote (id, org_id, name, created_at) SELECT gen_random_uuid(), org_id, 'passing', "
-                    "created_at + random() * interval '1 day' FROM (SELECT * FROM gateway.quote WHERE org_id = %s AND name "
+                    "INSERT INTO gateway.quote (id, org_id, name, opportunity_id, created_at) "
+                    "SELECT gen_random_uuid(), org_id, 'passing', opportunity_id, created_at + random() * interval '1 day' FROM (SELECT * FROM gateway.quote WHERE org_id = %s AND name "
                     "<> 'passing' ORDER BY created_at LIMIT 9000) AS q ORDER BY random() LIMIT 5 RETURNING id",
                     (everything.FIRST_ORG,),
                 ).fetchall()
