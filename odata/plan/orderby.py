@@ -14,7 +14,13 @@ from odata.edm.model import Property
 from odata.errors import InvalidOption, LimitExceeded, Unsupported
 from odata.plan.bind import Scope, bind, nullable, type_of
 from odata.plan.bound import (
-    Bound, CountValue, FunctionCall, NavigationIsNull, PropertyValue, Quantified, Variable,
+    Bound,
+    CountValue,
+    FunctionCall,
+    NavigationIsNull,
+    PropertyValue,
+    Quantified,
+    Variable,
 )  # fmt: skip
 from odata.plan.plans import OrderKey
 from odata.url.nodes import OrderByItem
@@ -52,7 +58,9 @@ def _asked(items: tuple[OrderByItem, ...], scope: Scope) -> list[OrderKey]:
         if not any(isinstance(part, OF_A_ROW) for part in parts):
             continue  # the same for every row
         if any(isinstance(part, FunctionCall) and part.name == "now" for part in parts):
-            raise Unsupported("now() in $orderby is not served: the order would change between pages.", target="$orderby")
+            raise Unsupported(
+                "now() in $orderby is not served: the order would change between pages.", target="$orderby"
+            )
         keys.append(OrderKey(expression, item.descending, nullable(expression)))
     return keys
 
@@ -69,8 +77,7 @@ def _check_sortable(expression: Bound) -> None:
     long = _unsortable(expression)
     if long is not None:
         raise InvalidOption(
-            f"'{long.name}' cannot be sorted by: it is declared NonSortable "
-            "(longer than 1,024 characters).",
+            f"'{long.name}' cannot be sorted by: it is declared NonSortable (longer than 1,024 characters).",
             target="$orderby",
         )
     if type_of(expression).name in UNSORTABLE_TYPES:

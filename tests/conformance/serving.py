@@ -75,22 +75,32 @@ class Recorder:
     statements: list[tuple[str, Sequence[Any]]]
 
     def fetch(
-        self, sql: str, parameters: Sequence[Any] = (), *, deadline_seconds: float = 25.0, prepare: bool | None = None,
+        self,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        *,
+        deadline_seconds: float = 25.0,
+        prepare: bool | None = None,
         timings: Timings | None = None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         self.statements.append((sql, parameters))
-        return self.database.fetch(
-            sql, parameters, deadline_seconds=deadline_seconds, prepare=prepare, timings=timings
-        )
+        return self.database.fetch(sql, parameters, deadline_seconds=deadline_seconds, prepare=prepare, timings=timings)
 
 
 class Client:
     """Requests to one service over one database, as one caller unless a call says otherwise."""
 
     def __init__(
-        self, database_url: str, exposure: Exposure | None = None, *, org: str, profile: Profile = "strict",
-        sets: frozenset[str] | None = None, secret: str = SECRET, **changed: Any,
-    ) -> None:  # fmt: skip
+        self,
+        database_url: str,
+        exposure: Exposure | None = None,
+        *,
+        org: str,
+        profile: Profile = "strict",
+        sets: frozenset[str] | None = None,
+        secret: str = SECRET,
+        **changed: Any,
+    ) -> None:
         self.settings = gateway_settings.Settings(
             database_url=database_url, gateway_secret=secret, public_url=ROOT.removesuffix("/odata/v4/"), **changed
         )
@@ -166,11 +176,23 @@ class Client:
     def _environ(self, method: str, url: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:
         target = "/odata/v4/" + url.removeprefix(ROOT)
         environ = {
-            "REQUEST_METHOD": method, "RAW_URI": target, "PATH_INFO": "/odata/v4/resource", "QUERY_STRING": "", "SCRIPT_NAME": "",
-            "SERVER_NAME": "gateway.test", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "192.0.2.1",
-            "wsgi.url_scheme": "http", "wsgi.input": BytesIO(body), "wsgi.errors": BytesIO(), "wsgi.version": (1, 0),
-            "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
-        }  # fmt: skip
+            "REQUEST_METHOD": method,
+            "RAW_URI": target,
+            "PATH_INFO": "/odata/v4/resource",
+            "QUERY_STRING": "",
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": "gateway.test",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "192.0.2.1",
+            "wsgi.url_scheme": "http",
+            "wsgi.input": BytesIO(body),
+            "wsgi.errors": BytesIO(),
+            "wsgi.version": (1, 0),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
         for name, value in headers.items():
             key = name.upper().replace("-", "_")
             environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value

@@ -41,7 +41,12 @@ def test_next_links_near_the_limit_are_taken_by_the_server(web: Web) -> None:
         text = "".join(chr(chance.randrange(97, 123)) for _ in range(junk))
         options = f"$select=Id&$filter=Name ne '{text}'"
         status, _, first = ask(
-            web, "/odata/v4/Quotes/$query", method="POST", body=options, Content_Type="text/plain", Prefer="maxpagesize=50"
+            web,
+            "/odata/v4/Quotes/$query",
+            method="POST",
+            body=options,
+            Content_Type="text/plain",
+            Prefer="maxpagesize=50",
         )
         if status == 414:
             assert "8190" in first["error"]["message"]
@@ -58,8 +63,13 @@ def test_next_links_near_the_limit_are_taken_by_the_server(web: Web) -> None:
 def test_wide_query_over_the_wire(web: Web) -> None:
     known = [row["Id"] for row in ask(web, "/odata/v4/Quotes?$select=Id")[2]["value"]]
     guids = [*known, *(f"00000000-0000-4000-8000-{number:012}" for number in range(2000 - len(known)))]
-    for options in (f"$select=Id&$filter=Id in ({','.join(guids)})", "$select=Id&$filter=" + " or ".join(f"Id eq {g}" for g in guids[:1000])):
-        status, headers, reply = ask(web, "/odata/v4/Quotes/$query", method="POST", body=options, Content_Type="text/plain")
+    for options in (
+        f"$select=Id&$filter=Id in ({','.join(guids)})",
+        "$select=Id&$filter=" + " or ".join(f"Id eq {g}" for g in guids[:1000]),
+    ):
+        status, headers, reply = ask(
+            web, "/odata/v4/Quotes/$query", method="POST", body=options, Content_Type="text/plain"
+        )
         assert status == 200 and [row["Id"] for row in reply["value"]] == known
         assert headers["OData-Version"] == "4.0"
 
@@ -67,12 +77,20 @@ def test_wide_query_over_the_wire(web: Web) -> None:
 @pytest.mark.parametrize(
     ("method", "target", "status"),
     [
-        ("GET", "/odata/v4/", 200), ("GET", "/odata/v4", 200), ("GET", "/odata/v4/$metadata", 200), ("HEAD", "/odata/v4/Quotes", 200),
-        ("OPTIONS", "/odata/v4/Quotes", 204), ("DELETE", "/odata/v4/Quotes", 405), ("GET", "/odata/v4/Nope", 404),
-        ("GET", "/odata/v4/Quotes?$top=x", 400), ("GET", "/nowhere", 404), ("GET", "/odata/v4/Quotes?x=" + "a" * 9000, 414),
-        ("GET", "/odata/v4/Quotes?$apply=aggregate($count%20as%20C)", 501), ("TRACE", "/odata/v4/Quotes", 405),
+        ("GET", "/odata/v4/", 200),
+        ("GET", "/odata/v4", 200),
+        ("GET", "/odata/v4/$metadata", 200),
+        ("HEAD", "/odata/v4/Quotes", 200),
+        ("OPTIONS", "/odata/v4/Quotes", 204),
+        ("DELETE", "/odata/v4/Quotes", 405),
+        ("GET", "/odata/v4/Nope", 404),
+        ("GET", "/odata/v4/Quotes?$top=x", 400),
+        ("GET", "/nowhere", 404),
+        ("GET", "/odata/v4/Quotes?x=" + "a" * 9000, 414),
+        ("GET", "/odata/v4/Quotes?$apply=aggregate($count%20as%20C)", 501),
+        ("TRACE", "/odata/v4/Quotes", 405),
     ],
-)  # fmt: skip
+)
 def test_every_answer_has_a_version(method: str, target: str, status: int, web: Web) -> None:
     """m40.4: OData-Version on every answer, those of the server itself included."""
     found, headers, _ = ask(web, target, method=method)

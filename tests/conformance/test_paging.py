@@ -30,18 +30,37 @@ def test_every_row_once_by_every_property(name: str, direction: str, things: Cli
     whole = things.get(f"Things?$select=Id&$orderby={name} {direction}").values("Id")
     assert sorted(whole) == list(range(1, 10))
     for size in (1, 2, 4):
-        assert ids(things.pages(f"Things?$select=Id&$orderby={name} {direction}", prefer=f"maxpagesize={size}")) == whole
+        assert (
+            ids(things.pages(f"Things?$select=Id&$orderby={name} {direction}", prefer=f"maxpagesize={size}")) == whole
+        )
 
 
 @pytest.mark.parametrize(
     "order",
     [
-        "Boolean,Color desc,Int16", "Parent/Name desc", "Children/$count desc,Name", "length(String)", "tolower(String) desc",
-        "Int32 add Int16", "Decimal div 3 desc", "year(DateTimeOffset) desc,Boolean", "Int32 gt 1", "null", "1,Boolean desc",
-        "Parent/Parent/Date", "Duration desc,TimeOfDay", "round(Double) desc", "Guid,Color", "concat(Name,String)",
-        "Children/any(c:c/Id gt 4) desc", "RequiredColor desc,RequiredBoolean", "Single desc,Double", "now()", "DateTimeOffset lt 2026-01-01T00:00:00Z,Id desc",
+        "Boolean,Color desc,Int16",
+        "Parent/Name desc",
+        "Children/$count desc,Name",
+        "length(String)",
+        "tolower(String) desc",
+        "Int32 add Int16",
+        "Decimal div 3 desc",
+        "year(DateTimeOffset) desc,Boolean",
+        "Int32 gt 1",
+        "null",
+        "1,Boolean desc",
+        "Parent/Parent/Date",
+        "Duration desc,TimeOfDay",
+        "round(Double) desc",
+        "Guid,Color",
+        "concat(Name,String)",
+        "Children/any(c:c/Id gt 4) desc",
+        "RequiredColor desc,RequiredBoolean",
+        "Single desc,Double",
+        "now()",
+        "DateTimeOffset lt 2026-01-01T00:00:00Z,Id desc",
     ],
-)  # fmt: skip
+)
 def test_every_row_once_by_expressions(order: str, things: Client) -> None:
     """a40.8: expressions, navigation paths, counts; mixed directions."""
     whole = things.get(f"Things?$select=Id&$orderby={order}").values("Id")
@@ -57,7 +76,9 @@ def test_every_row_once_by_composite_and_odd_keys(entity_set: str, things: Clien
     assert len(set(whole)) == len(whole) > 20
 
 
-@pytest.mark.parametrize("order", ["", "&$orderby=Status", "&$orderby=GrandTotal desc", "&$orderby=Job/Name,UpdatedAt desc"])
+@pytest.mark.parametrize(
+    "order", ["", "&$orderby=Status", "&$orderby=GrandTotal desc", "&$orderby=Job/Name,UpdatedAt desc"]
+)
 def test_every_quote_once(order: str, gateway: Client) -> None:
     whole = gateway.get(f"Quotes?$select=Id{order}").values("Id")
     assert ids(gateway.pages(f"Quotes?$select=Id{order}", prefer="odata.maxpagesize=17")) == whole
@@ -89,7 +110,9 @@ def test_m40_14_both_names_of_the_preference(recorded: Client) -> None:
     assert len(smaller.rows) == 2 and "@odata.nextLink" in smaller.json
 
 
-@pytest.mark.parametrize("prefer", ["maxpagesize=0", "maxpagesize=-1", "maxpagesize=x", "maxpagesize", "=;,,", "maxpagesize=1e3", "é"])
+@pytest.mark.parametrize(
+    "prefer", ["maxpagesize=0", "maxpagesize=-1", "maxpagesize=x", "maxpagesize", "=;,,", "maxpagesize=1e3", "é"]
+)
 def test_bar_32_junk_preferences_are_ignored(prefer: str, recorded: Client) -> None:
     """RFC 7240: a preference that makes no sense is ignored."""
     reply = recorded.get("Quotes?$select=id", prefer=prefer)
@@ -97,7 +120,7 @@ def test_bar_32_junk_preferences_are_ignored(prefer: str, recorded: Client) -> N
 
 
 def test_next_links_are_absolute_and_complete(recorded: Client) -> None:
-    """JSON Format, "Control Information: nextLink"; $top goes on counting, $skip is done once, $count is on each page."""
+    """JSON Format, "Control Information: nextLink"; $top goes on counting, $skip is done once, each page counts."""
     url = "Quotes?$select=id&$filter=id gt 10&$orderby=status desc,id&$skip=5&$top=23&$count=true&custom=a b"
     whole = recorded.get(url).values("id")
     pages = list(recorded.pages(url, prefer="maxpagesize=10"))
@@ -141,13 +164,14 @@ def test_rows_coming_and_going(postgres_server: Server, worker: str) -> None:
                     seen += page.values("id")
                     new = max(before) + 1 + len(seen) * 10
                     connection.execute(
-                        "INSERT INTO session.quotes SELECT %s + n, 'new', (ARRAY['Open', NULL, 'Won'])[n], n, NULL, true, NULL, "
-                        "NULL, now() FROM generate_series(1, 3) AS n",
+                        "INSERT INTO session.quotes SELECT %s + n, 'new', (ARRAY['Open', NULL, 'Won'])[n], n, NULL, true, "
+                        "NULL, NULL, now() FROM generate_series(1, 3) AS n",
                         (new,),
                     )
                     victims = chance.sample(sorted(before - gone), 5)
                     deleted = connection.execute(
-                        "DELETE FROM session.quotes q WHERE id = ANY(%s) AND NOT EXISTS (SELECT FROM session.jobs WHERE quote_id = q.id)"
+                        "DELETE FROM session.quotes q WHERE id = ANY(%s)"
+                        " AND NOT EXISTS (SELECT FROM session.jobs WHERE quote_id = q.id)"
                         " AND NOT EXISTS (SELECT FROM session.quote_lines WHERE quote_id = q.id) RETURNING id",
                         (victims,),
                     ).fetchall()
@@ -189,7 +213,18 @@ def test_bar_14_bit_flips(recorded: Client, link: str) -> None:
 def test_tokens_have_one_spelling(recorded: Client, link: str) -> None:
     """DESIGN section 3: canonical base64url; another spelling is 400."""
     front, _, token = link.partition("$skiptoken=")
-    spellings = [token + "=", token + "==", token[:-1], token + "A", " " + token, token + "%20", token.swapcase(), "x", "%F0%9F%9A%80", "0"]
+    spellings = [
+        token + "=",
+        token + "==",
+        token[:-1],
+        token + "A",
+        " " + token,
+        token + "%20",
+        token.swapcase(),
+        "x",
+        "%F0%9F%9A%80",
+        "0",
+    ]
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     if len(token) % 4:
         spellings.append(token[:-1] + alphabet[alphabet.index(token[-1]) + 1])
@@ -202,10 +237,15 @@ def test_tokens_have_one_spelling(recorded: Client, link: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        ("id gt 1", "id gt 2"), ("$orderby=status", "$orderby=quote_number"), ("$orderby=status", "$orderby=status desc"),
-        ("$select=id", "$select=id,status"), ("Quotes?", "Jobs?"), ("Quotes?", "Quotes?$top=5&"), ("Quotes?", "Quotes/$ref?"),
+        ("id gt 1", "id gt 2"),
+        ("$orderby=status", "$orderby=quote_number"),
+        ("$orderby=status", "$orderby=status desc"),
+        ("$select=id", "$select=id,status"),
+        ("Quotes?", "Jobs?"),
+        ("Quotes?", "Quotes?$top=5&"),
+        ("Quotes?", "Quotes/$ref?"),
     ],
-)  # fmt: skip
+)
 def test_a_token_is_bound_to_its_query(change: tuple[str, str], recorded: Client, link: str) -> None:
     old, new = (text.replace(" ", "%20") for text in change)
     assert old in link
@@ -276,7 +316,9 @@ def test_nested_pages_can_be_followed(session_url: str) -> None:
         link = quote["Lines@odata.nextLink"]
         assert link.startswith(ROOT + "Quotes(4)/Lines?")
         assert ids(client.pages(link), "line_no") == [2, 1]
-        collection = client.get("Quotes?$filter=id ge 3&$expand=Lines($skip=1;$top=3;$select=line_no),Jobs($select=id)&$select=id")
+        collection = client.get(
+            "Quotes?$filter=id ge 3&$expand=Lines($skip=1;$top=3;$select=line_no),Jobs($select=id)&$select=id"
+        )
         first, second = collection.rows
         assert [line["line_no"] for line in first["Lines"]] == [2, 3] and "Lines@odata.nextLink" not in first
         assert [line["line_no"] for line in second["Lines"]] == [2, 3]
@@ -289,7 +331,9 @@ def test_nested_pages_can_be_followed(session_url: str) -> None:
         assert ids(client.pages(references["Lines@odata.nextLink"]), "@odata.id") == [
             f"{ROOT}QuoteLines(quote_id=4,line_no={number})" for number in (3, 4)
         ]
-        assert ids(client.pages("Quotes?$select=id&$expand=Lines($select=line_no),Jobs($select=id)&$top=7"), "id") == list(range(1, 8))
+        assert ids(
+            client.pages("Quotes?$select=id&$expand=Lines($select=line_no),Jobs($select=id)&$top=7"), "id"
+        ) == list(range(1, 8))
     finally:
         client.close()
 
@@ -302,7 +346,9 @@ def test_nested_next_links_by_key_of_any_text(things: Client, everything_url: st
             for pair in page.rows:
                 rest = ids(small.pages(pair["Notes@odata.nextLink"]))
                 key = f"Pairs(Left=@l,Right={pair['Right']})/Notes?@l='{pair['Left'].replace(chr(39), chr(39) * 2)}'"
-                assert [pair["Notes"][0]["Id"], *rest] == things.get(key.replace("/Notes?", "/Notes?$select=Id&")).values("Id")
+                assert [pair["Notes"][0]["Id"], *rest] == things.get(
+                    key.replace("/Notes?", "/Notes?$select=Id&")
+                ).values("Id")
     finally:
         small.close()
 

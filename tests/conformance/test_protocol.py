@@ -50,7 +50,14 @@ def test_m40_13_metadata_document(gateway: Client) -> None:
 
 @pytest.mark.parametrize(
     ("maximum", "status", "version"),
-    [(None, 200, "4.0"), ("4.0", 200, "4.0"), ("4.01", 200, "4.01"), ("5.0", 200, "4.01"), ("3.0", 400, "4.0"), ("x", 400, "4.0")],
+    [
+        (None, 200, "4.0"),
+        ("4.0", 200, "4.0"),
+        ("4.01", 200, "4.01"),
+        ("5.0", 200, "4.01"),
+        ("3.0", 400, "4.0"),
+        ("x", 400, "4.0"),
+    ],
 )
 def test_m40_4_version(maximum: str | None, status: int, version: str, things: Client) -> None:
     headers = {} if maximum is None else {"odata_maxversion": maximum}
@@ -71,8 +78,12 @@ def test_m40_2_json_exactly(level: str, version: str, things: Client, golden: Ca
     urls = (
         "Things(3)?$expand=Parent($select=Id),Children($select=Id;$count=true)",
         "Things?$filter=Id in (2,4,5)&$select=Id,Double,Single,Decimal,Int64,Duration,Color&$count=true",
-        "Pairs(Left='a%2Fb',Right=1)", "Things(2)/Decimal", "Things(1)/Children/$ref", "Things(2)/Parent/$ref", "OddKeys?$top=2",
-    )  # fmt: skip
+        "Pairs(Left='a%2Fb',Right=1)",
+        "Things(2)/Decimal",
+        "Things(1)/Children/$ref",
+        "Things(2)/Parent/$ref",
+        "OddKeys?$top=2",
+    )
     replies = [things.get(url, accept=accept, odata_maxversion=version) for url in urls]
     assert {reply.headers["content-type"] for reply in replies} == {accept}
     text = "\n\n".join(f"{url}\n{reply.text}" for url, reply in zip(urls, replies, strict=True))
@@ -89,12 +100,25 @@ def test_m40_2_ieee754_and_exact_decimals(things: Client) -> None:
     assert "IEEE754Compatible=true" in asked.headers["content-type"]
     row = asked.json["value"][0]
     assert asked.json["@odata.count"] == "1" and row["Children@odata.count"] == "2"
-    assert (row["Int64"], row["Decimal"], row["Int32"]) == ("9223372036854775807", "99999999999999999999.9999999999", 2147483647)
-    assert things.get("Things(2)/Int64", accept="application/json;IEEE754Compatible=true").json["value"] == "9223372036854775807"
+    assert (row["Int64"], row["Decimal"], row["Int32"]) == (
+        "9223372036854775807",
+        "99999999999999999999.9999999999",
+        2147483647,
+    )
+    assert (
+        things.get("Things(2)/Int64", accept="application/json;IEEE754Compatible=true").json["value"]
+        == "9223372036854775807"
+    )
 
 
 def test_json_infinity_and_not_a_number(things: Client) -> None:
-    doubles = dict(zip(things.get("Things?$select=Id").values("Id"), things.get("Things?$select=Double").values("Double"), strict=True))
+    doubles = dict(
+        zip(
+            things.get("Things?$select=Id").values("Id"),
+            things.get("Things?$select=Double").values("Double"),
+            strict=True,
+        )
+    )
     assert (doubles[2], doubles[3], doubles[4]) == ("INF", "-INF", "NaN")
     assert things.get("Things(4)/Single").json["value"] == "NaN"
 
@@ -128,16 +152,21 @@ def test_m40_5_format(url: str, headers: dict[str, str], status: int, things: Cl
 
 def test_m40_26_etags(recorded: Client, things: Client) -> None:
     """The ETag of an entity is one, whatever is selected, expanded or how it is reached; none has none."""
-    for client, path, listed in ((recorded, "Quotes(1)", "Quotes?$filter=id eq 1"), (things, "Things(2)", "Things?$filter=Id eq 2")):
+    for client, path, listed in (
+        (recorded, "Quotes(1)", "Quotes?$filter=id eq 1"),
+        (things, "Things(2)", "Things?$filter=Id eq 2"),
+    ):
         tag = client.get(path).headers["etag"]
         key = "id" if client is recorded else "Id"
         tags = {
-            client.get(path).json["@odata.etag"], client.get(f"{path}?$select={key}").json["@odata.etag"],
-            client.get(f"{path}?$expand=*&$select={key}").json["@odata.etag"], client.get(listed).rows[0]["@odata.etag"],
+            client.get(path).json["@odata.etag"],
+            client.get(f"{path}?$select={key}").json["@odata.etag"],
+            client.get(f"{path}?$expand=*&$select={key}").json["@odata.etag"],
+            client.get(listed).rows[0]["@odata.etag"],
             client.get(f"{listed}&$select={key}&$expand=*").rows[0]["@odata.etag"],
             client.get(f"{path}?$format=application/json;odata.metadata=full").json["@odata.etag"],
             client.get(f"{path}?$format=application/json;IEEE754Compatible=true").json["@odata.etag"],
-        }  # fmt: skip
+        }
         assert tags == {tag} and tag.startswith('W/"')
         for condition in (tag, tag.removeprefix("W/"), "*", f'"x", {tag}'):
             reply = client.get(path, if_none_match=condition)
@@ -153,7 +182,9 @@ def test_head_options_and_common_headers(things: Client) -> None:
         got, head = things.get(url), things.send("HEAD", url)
         assert head.body == b"" and head.status == got.status
         varying = ("x-request-id",)
-        assert {n: v for n, v in head.headers.items() if n not in varying} == {n: v for n, v in got.headers.items() if n not in varying}
+        assert {n: v for n, v in head.headers.items() if n not in varying} == {
+            n: v for n, v in got.headers.items() if n not in varying
+        }
         assert got.headers["cache-control"] == "no-store"
         assert {"Accept", "OData-MaxVersion", "Prefer", "Accept-Encoding"} <= set(got.headers["vary"].split(", "))
     options = things.send("OPTIONS", "Things")
@@ -170,23 +201,41 @@ def test_gzip_only_when_accepted(recorded: Client) -> None:
 
 
 def test_cors_is_off_unless_set(session_url: str, recorded: Client) -> None:
-    assert not any(name.startswith("access-control") for name in recorded.get("Quotes?$top=1", origin="https://a.example").headers)
+    assert not any(
+        name.startswith("access-control") for name in recorded.get("Quotes?$top=1", origin="https://a.example").headers
+    )
     client = Client(session_url, session.EXPOSURE, org=session.ORG, cors_origins=("https://a.example",))
     try:
         allowed, other = (client.get("Quotes?$top=1", origin=f"https://{name}.example") for name in "ab")
-        assert allowed.headers["access-control-allow-origin"] == "https://a.example" and "Origin" in allowed.headers["vary"]
+        assert (
+            allowed.headers["access-control-allow-origin"] == "https://a.example"
+            and "Origin" in allowed.headers["vary"]
+        )
         assert "access-control-allow-origin" not in other.headers and "Origin" in other.headers["vary"]
     finally:
         client.close()
 
 
 ERRORS = (
-    ("Nope", 404), ("Things(99)", 404), ("Things(x)", 400), ("Things?$filter=Nope eq 1", 400), ("Things?$filter=((", 400),
-    ("Things?$apply=aggregate($count as C)", 501), ("Things?$skiptoken=x", 400), ("Things?$filter=Id div 0 eq 1", 400),
-    ("Things?$filter=Name eq '%00'", 400), ("Things?$orderby=Nope", 400), ("Things?$filter=Int32 mul 2147483647 mul 4 gt 1", None),
-    ("Things?$filter=%FF", 400), ("Things?%zz", 400), ("Things?$format=x", 400), ("Things?$filter=matchesPattern(Name,'(')", None),
-    ("Things?$filter=Guid eq 1", 400), ("Things?$filter=Date eq 2026-02-30", 400), ("Things?$top=a;b", 400),
-)  # fmt: skip
+    ("Nope", 404),
+    ("Things(99)", 404),
+    ("Things(x)", 400),
+    ("Things?$filter=Nope eq 1", 400),
+    ("Things?$filter=((", 400),
+    ("Things?$apply=aggregate($count as C)", 501),
+    ("Things?$skiptoken=x", 400),
+    ("Things?$filter=Id div 0 eq 1", 400),
+    ("Things?$filter=Name eq '%00'", 400),
+    ("Things?$orderby=Nope", 400),
+    ("Things?$filter=Int32 mul 2147483647 mul 4 gt 1", None),
+    ("Things?$filter=%FF", 400),
+    ("Things?%zz", 400),
+    ("Things?$format=x", 400),
+    ("Things?$filter=matchesPattern(Name,'(')", None),
+    ("Things?$filter=Guid eq 1", 400),
+    ("Things?$filter=Date eq 2026-02-30", 400),
+    ("Things?$top=a;b", 400),
+)
 
 
 @pytest.mark.parametrize(("url", "status"), ERRORS)
@@ -204,7 +253,12 @@ def test_error_objects(url: str, status: int | None, version: str, things: Clien
 
 def test_answers_are_repeatable(gateway: Client) -> None:
     """Reference section 7, 36: the same request on unchanged data gives identical bytes, planned anew or not."""
-    for url in ("Quotes?$expand=*&$top=5", "Jobs?$filter=QuoteCount gt 1&$count=true", "QuoteTotals", "Quotes?$search=a&$top=3"):
+    for url in (
+        "Quotes?$expand=*&$top=5",
+        "Jobs?$filter=QuoteCount gt 1&$count=true",
+        "QuoteTotals",
+        "Quotes?$search=a&$top=3",
+    ):
         assert gateway.get(url).body == gateway.get(url).body
 
 
@@ -225,6 +279,8 @@ def test_sets_that_a_credential_may_not_see(things: Client, everything_url: str)
         assert one.get("Pairs").status == 404 and one.get("Things(1)/Pairs").status == 404
         assert one.get("Things?$expand=Pairs").status == 400 and one.get("Things?$filter=Pairs/any()").status == 400
         assert b"Pair" not in one.get("$metadata").body
-        assert "Pairs" not in json.dumps(one.get("Things(1)?$format=application/json;odata.metadata=full").json, default=str)
+        assert "Pairs" not in json.dumps(
+            one.get("Things(1)?$format=application/json;odata.metadata=full").json, default=str
+        )
     finally:
         one.close()

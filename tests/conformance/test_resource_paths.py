@@ -59,9 +59,19 @@ def test_query_takes_options_of_url_and_body(things: Client) -> None:
 def test_405_names_what_is_allowed(things: Client) -> None:
     """Protocol, "405 Method Not Allowed": each kind of resource; what is not there stays 404."""
     paths = (
-        "", "$metadata", "Things", "Things(1)", "Things(1)/Name", "Things(1)/Name/$value", "Things/$count", "Things/$ref",
-        "Things(1)/Children", "Things(1)/Children/$ref", "Things(1)/Parent", "Things(1)/Parent/$ref",
-    )  # fmt: skip
+        "",
+        "$metadata",
+        "Things",
+        "Things(1)",
+        "Things(1)/Name",
+        "Things(1)/Name/$value",
+        "Things/$count",
+        "Things/$ref",
+        "Things(1)/Children",
+        "Things(1)/Children/$ref",
+        "Things(1)/Parent",
+        "Things(1)/Parent/$ref",
+    )
     for path in paths:
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             reply = things.send(method, path, body=b"{}", headers={"content_type": "application/json"})

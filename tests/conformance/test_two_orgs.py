@@ -1,4 +1,4 @@
-"""Bar 12 for reads: every URL of the suite, asked by each org over mixed rows, answers as over that org's rows alone."""
+"""Bar 12 for reads: every URL of the suite, asked by each org over mixed rows, answers as over its rows alone."""
 
 from __future__ import annotations
 
@@ -19,19 +19,36 @@ TABLES = {
 }
 ORGS = (everything.FIRST_ORG, everything.SECOND_ORG)
 MORE_URLS = (
-    "Quotes", "Quotes?$expand=*", "QuoteLines?$expand=Quote", "Jobs?$expand=Items,Quotes($expand=Lines)&$count=true", "JobItems",
-    "QuoteEvents?$expand=Quote", "QuoteTotals", "DiscountRules", "Quotes/$count", "Quotes?$search=a&$select=Id", "Jobs/$ref",
-    "Quotes?$filter=Lines/any(l:l/Quantity gt 1)&$select=Id", "Quotes?$filter=Lines/$count gt 3&$select=Id",
-    "Quotes?$filter=Job/Status eq 'completed'&$select=Id", "Quotes?$orderby=Job/Name,Id&$select=Id", "QuoteLines/$count",
-    "Quotes?$filter=RevisedFrom ne null&$select=Id&$expand=RevisedFrom($select=Id)", "Quotes?$expand=Lines/$count,Events/$ref&$top=30",
-)  # fmt: skip
+    "Quotes",
+    "Quotes?$expand=*",
+    "QuoteLines?$expand=Quote",
+    "Jobs?$expand=Items,Quotes($expand=Lines)&$count=true",
+    "JobItems",
+    "QuoteEvents?$expand=Quote",
+    "QuoteTotals",
+    "DiscountRules",
+    "Quotes/$count",
+    "Quotes?$search=a&$select=Id",
+    "Jobs/$ref",
+    "Quotes?$filter=Lines/any(l:l/Quantity gt 1)&$select=Id",
+    "Quotes?$filter=Lines/$count gt 3&$select=Id",
+    "Quotes?$filter=Job/Status eq 'completed'&$select=Id",
+    "Quotes?$orderby=Job/Name,Id&$select=Id",
+    "QuoteLines/$count",
+    "Quotes?$filter=RevisedFrom ne null&$select=Id&$expand=RevisedFrom($select=Id)",
+    "Quotes?$expand=Lines/$count,Events/$ref&$top=30",
+)
 
 
 @pytest.fixture(scope="module", params=ORGS)
 def pair(
-    request: pytest.FixtureRequest, postgres_server: Server, worker: str, everything_url: str, seeded_url: str,
+    request: pytest.FixtureRequest,
+    postgres_server: Server,
+    worker: str,
+    everything_url: str,
+    seeded_url: str,
     template_database: str,
-) -> Iterator[dict[str, tuple[Client, Client]]]:  # fmt: skip
+) -> Iterator[dict[str, tuple[Client, Client]]]:
     """For each service: the client over mixed rows and the client over one org's rows alone."""
     org = request.param
     names = {"everything": f"{worker}_alone_e", "gateway": f"{worker}_alone_g"}
@@ -79,7 +96,11 @@ def test_no_row_of_the_other_org(pair: dict[str, tuple[Client, Client]]) -> None
     mixed, _ = pair["things"]
     label = "first" if mixed.principal.org_id == everything.FIRST_ORG else "second"
     foreign = {"first": "second", "second": "first"}[label]
-    for url in ("Things?$expand=Parent,Children,Pairs($expand=Thing)", "Pairs?$expand=Thing", "PairNotes?$expand=Pair($expand=Thing)&$filter=Right eq 1"):
+    for url in (
+        "Things?$expand=Parent,Children,Pairs($expand=Thing)",
+        "Pairs?$expand=Thing",
+        "PairNotes?$expand=Pair($expand=Thing)&$filter=Right eq 1",
+    ):
         text = json.dumps(mixed.get(url).json, default=str)
         assert f'"{label} ' in text and f"{foreign} " not in text
     other = mixed.as_org(_other(mixed.principal.org_id))

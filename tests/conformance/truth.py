@@ -1,10 +1,10 @@
 """Cases of tests/cases/*.toml and the truth they are compared with: SQL over views that hold one org's live rows only.
 
-    on       things, recorded or gateway: the service that is asked
-    url      below the service root; status: 200 unless said
-    truth    SQL whose column names are property names: the rows of the answer, in order
-    text     the body as it is; json: a part of the body; error: words of the message
-    sql      fragments of the one statement that ran
+on       things, recorded or gateway: the service that is asked
+url      below the service root; status: 200 unless said
+truth    SQL whose column names are property names: the rows of the answer, in order
+text     the body as it is; json: a part of the body; error: words of the message
+sql      fragments of the one statement that ran
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[1] / "cases"
 VIEWS = {
     "things": ("everything", "tenant", {"thing": "gone_at IS NULL"}),
     "recorded": ("session", None, {}),
-    "gateway": ("gateway", "org_id", {name: "deleted_at IS NULL" for name in ("quote", "quote_line", "job", "job_item")}),
+    "gateway": ("gateway", "org_id", dict.fromkeys(("quote", "quote_line", "job", "job_item"), "deleted_at IS NULL")),
 }
 
 
