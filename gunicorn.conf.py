@@ -36,5 +36,6 @@ forwarded_allow_ips = "127.0.0.1,::1"
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 accesslog = None  # the application writes one line a request itself
-loglevel = _settings.log_level
+# gunicorn's own debug lines hold request paths, and so the literals of key predicates.
+loglevel = "info" if _settings.log_level == "debug" else _settings.log_level
 proc_name = "gateway"

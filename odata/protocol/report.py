@@ -48,6 +48,7 @@ def _report(asked: Request, principal: Principal | None, reply: Response, trace:
         "ms": {name: round(ms, 3) for name, ms in trace.stages.items()},
     }
     sys.stdout.write(_encode(line) + "\n")
+    sys.stdout.flush()  # a line that waits in a buffer is lost when the process is killed
 
 
 def _options(query: str) -> list[str]:
