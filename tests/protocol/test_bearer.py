@@ -78,6 +78,10 @@ def test_a_right_token_names_the_org(verify: Authenticator) -> None:
     assert verify(bearer(token(exp=int(time.time()) - 20)), "") == expected, "30 seconds of leeway"
 
 
+def test_an_org_of_15_characters_is_widened(verify: Authenticator) -> None:
+    assert verify(bearer(token(org_id=ORG[:15])), "").org_id == "00D000000000001EAA"
+
+
 FORGERIES: dict[str, Callable[[], str]] = {
     "alg none": lambda: by_hand({"alg": "none", "typ": "JWT", "kid": "one"}, None),
     "signature cut off": lambda: token().rpartition(".")[0] + ".",

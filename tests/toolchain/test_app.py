@@ -1,0 +1,53 @@
+"""The composition root: what its settings join together."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from app import http
+from settings import SettingsError, load
+
+ORG = "00D000000000001"
+
+
+@pytest.fixture
+def key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture
+def variables(key: ec.EllipticCurvePrivateKey, tmp_path: Path) -> dict[str, str]:
+    pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "key.pem").write_bytes(pem)
+    return {
+        "DATABASE_URL": "postgresql:///none", "GATEWAY_SECRET": "s" * 32, "JWT_ISSUER": "https://issuer.example",
+        "JWT_AUDIENCE": "gateway", "JWT_KEY_FILE": str(tmp_path / "key.pem"), "JWT_ALGORITHM": "ES256",
+    }  # fmt: skip
+
+
+def test_a_bearer_token_gets_the_profile_and_scope_of_the_settings(
+    variables: dict[str, str], key: ec.EllipticCurvePrivateKey
+) -> None:
+    claims = {"iss": "https://issuer.example", "aud": "gateway", "exp": int(time.time()) + 60, "company": ORG}
+    settings = load(variables | {"JWT_PROFILE": "salesforce", "JWT_SCOPE": "write", "JWT_ORG_CLAIM": "company"})
+    verify = http(settings).verify
+    who = verify({"authorization": f"Bearer {jwt.encode(claims, key, 'ES256')}"}, "")
+    assert (who.org_id, who.profile, who.scope) == ("00D000000000001EAA", "salesforce", "write")
+
+
+def test_a_key_for_another_algorithm_is_one_clear_line(variables: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="JWT_ALGORITHM is RS256, but the key of JWT_KEY_FILE is one for ES256"):
+        http(load(variables | {"JWT_ALGORITHM": "RS256"}))
+    with pytest.raises(SettingsError, match="JWT_KEY_FILE cannot be used: .*No such file"):
+        http(load(variables | {"JWT_KEY_FILE": "nowhere.pem"}))
+
+
+@pytest.mark.parametrize(("threads", "waiting"), [("1", 1), ("2", 1), ("3", 1), ("4", 2), ("8", 6), ("64", 62)])
+def test_so_many_requests_may_wait(threads: str, waiting: int) -> None:
+    assert load({"WEB_THREADS": threads}).pool_waiting_requests == waiting
