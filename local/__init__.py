@@ -5,6 +5,7 @@
     account.py       as root: the account that PostgreSQL runs as, and how a command is run as it
     cluster.py       a PostgreSQL data directory with its server: made, started, shared, stopped
     servers.py       the servers there are: embedded, for tests, Debian's with pg_trgm, one named by a URL
+    pooler.py        PgBouncer before a database, for tests
     web.py           a web server of its own for tests and measurements: gunicorn on a free port
     run.py           `make run`; demo.py: its data and credentials; tools.py: make db, seed, clean
     versions.py      PostgreSQL 14 to 18 for make test-postgres

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -32,6 +33,10 @@ class Reply:
     headers: dict[str, str]
     body: bytes
     seconds: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
 
 def get(web: Web, path: str = QUOTES, login: str | None = DEMO, **headers: str) -> Reply:
