@@ -15,7 +15,6 @@ rendered by the caller.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Literal as OneOf
@@ -55,6 +54,23 @@ class Prepared:
     lifted: Lifted
 
 
+class Stage:
+    """The time of a block, added to `stages`. @contextmanager costs three times as much."""
+
+    __slots__ = ("_name", "_stages", "_started")
+
+    def __init__(self, stages: dict[str, float], name: str) -> None:
+        self._stages = stages
+        self._name = name
+        self._started = 0.0
+
+    def __enter__(self) -> None:
+        self._started = perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._stages[self._name] = self._stages.get(self._name, 0.0) + (perf_counter() - self._started) * 1000
+
+
 @dataclass(slots=True)
 class Trace:
     """Milliseconds of each stage and other facts of one request, for the log line and Server-Timing."""
@@ -63,13 +79,9 @@ class Trace:
     facts: dict[str, object] = field(default_factory=dict)
     timings: Timings = field(default_factory=Timings)
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = perf_counter()
-        try:
-            yield
-        finally:
-            self.stages[name] = self.stages.get(name, 0.0) + (perf_counter() - started) * 1000
+    def stage(self, name: str) -> Stage:
+        """Measures what stands within its block; a stage met twice adds up."""
+        return Stage(self.stages, name)
 
 
 def answer(
