@@ -2,7 +2,8 @@
 
     UrlMaker(model, random.Random(1)).url() == "Quotes?$filter=contains(Name,%27x%27)..."
 
-Most are valid OData with now and then a hostile value, so that they come through parser and planner as far as the database.
+Most are valid OData with now and then a hostile value, so that they come through parser and planner as far as the
+database.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from odata.functions import FUNCTIONS
 HOSTILE_TEXTS = (
     "", "'", "''", "%", "_", "\\", "%'--", "'; DROP TABLE quote; --", "O'Neil", "\U0001f680 é 東京", "\u00a0", "a\tb",
     "x" * 300, "null", "$filter", "(", ")", ",", ";", "&", "#", "+", "/", "..", "İ", "ß", "\u202e", "\ufeff", "\u0661",
-    "²", "{}", "[1]", "0x1F", "NaN", "INF", "00D000000000001", "006000000000001AAA", "2026-01-01", "1e5", "\x7f", "\u2028",
+    "²", "{}", "[1]", "0x1F", "NaN", "INF", "00D000000000001", "006000000000001AAA", "2026-01-01", "1e5", "\x7f",
+    "\u2028",
 )  # fmt: skip
 HOSTILE_NUMBERS = (
     "0", "-0", "1", "-1", "127", "128", "255", "256", "-32769", "2147483647", "2147483648", "-2147483649",
-    "9223372036854775807", "9223372036854775808", "-9223372036854775809", "18446744073709551616", "1e200000", "-1e200000",
-    "1e-200000", "1e308", "1e309", "1e-400", "0.1", "1.0", "-2.5", "1.5e3", "INF", "-INF", "NaN", "9" * 400, "0." + "0" * 400 + "1",
-    "9" * 5000, "1E+9999999999999999999", "00", "1.", ".5", "1_000", "0.30000000000000004", "99999999999999999999.9999999999",
+    "9223372036854775807", "9223372036854775808", "-9223372036854775809", "18446744073709551616", "1e200000",
+    "-1e200000",
+    "1e-200000", "1e308", "1e309", "1e-400", "0.1", "1.0", "-2.5", "1.5e3", "INF", "-INF", "NaN", "9" * 400,
+    "0." + "0" * 400 + "1",
+    "9" * 5000, "1E+9999999999999999999", "00", "1.", ".5", "1_000", "0.30000000000000004",
+    "99999999999999999999.9999999999",
 )  # fmt: skip
 HOSTILE_DATES = (
     "2026-01-31", "2024-02-29", "2023-02-29", "0001-01-01", "0000-01-01", "9999-12-31", "10000-01-01", "294277-01-01",
@@ -34,18 +39,23 @@ HOSTILE_TIMES = (
     "T12:00:00+99:99", "T00:00:00.123456789012Z", "T00:00:00", "t00:00:00z", "T25:00:00Z",
 )  # fmt: skip
 HOSTILE_DURATIONS = (
-    "duration'P1D'", "duration'PT0S'", "duration'-P12DT23H59M59.999999999999S'", "duration'P99999999999999999D'", "'PT1S'",
+    "duration'P1D'", "duration'PT0S'", "duration'-P12DT23H59M59.999999999999S'", "duration'P99999999999999999D'",
+    "'PT1S'",
     "duration'PT" + "9" * 400 + "S'", "duration''", "PT1H", "duration'P1Y'",
 )  # fmt: skip
 HOSTILE_GUIDS = (
-    "01234567-89ab-cdef-0123-456789abcdef", "00000000-0000-0000-0000-000000000000", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+    "01234567-89ab-cdef-0123-456789abcdef", "00000000-0000-0000-0000-000000000000",
+    "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
     "'01234567-89ab-cdef-0123-456789abcdef'", "01234567-89ab-cdef-0123-456789abcde", "guid'x'",
 )  # fmt: skip
 HOSTILE_OTHERS = (
-    "null", "true", "false", "TRUE", "binary'AA=='", "binary'!'", "binary'" + "A" * 500 + "'", "12:30:00", "23:59:59.999999999999",
-    "24:00:00", "Red", "'Red'", "Nope", "everything.Color'Red'", "Gateway.Color'Red'", "'²'", "'" + "9" * 5000 + "'", "@p", "@missing",
+    "null", "true", "false", "TRUE", "binary'AA=='", "binary'!'", "binary'" + "A" * 500 + "'", "12:30:00",
+    "23:59:59.999999999999",
+    "24:00:00", "Red", "'Red'", "Nope", "everything.Color'Red'", "Gateway.Color'Red'", "'²'", "'" + "9" * 5000 + "'",
+    "@p", "@missing",
     "$it", "$root/Quotes(1)", "$these", "[1,2]", '["a","b"]', "{}", '{"a":1}', "[" * 400 + "]" * 400,
-    '{"a":' * 300 + "1" + "}" * 300, "geography'SRID=0;Point(1 2)'", "01", "--1", "$count", "cast(1,Edm.String)", "isof(Edm.String)",
+    '{"a":' * 300 + "1" + "}" * 300, "geography'SRID=0;Point(1 2)'", "01", "--1", "$count", "cast(1,Edm.String)",
+    "isof(Edm.String)",
     "case(true:1)", "now() add duration'P99999999D'", "mindatetime()", "maxdatetime()", "now() sub now()",
 )  # fmt: skip
 BENIGN = {
@@ -62,16 +72,22 @@ BENIGN = {
 COMPARISONS = ("eq", "ne", "gt", "ge", "lt", "le", "EQ", "has", "in")
 ARITHMETIC = ("add", "sub", "mul", "div", "divby", "mod")
 MUTATIONS = (
-    "'", "%27", "%00", "%", "%2", "%zz", "%ff", "%ed%a0%80", "%c0%80", "\\", "(", ")", ",", ";", "&", "=", "$", "@", "/", "//",
-    "..", "#", "+", "%20", " ", "%0a", "%09", "null", " and ", " or ", "not ", "-", "0", "9999999999999999999", "%F0%9F%9A%80",
-    "%2525", "*", ":", "!", "[", "]", "{", "}", '"', "<", "1e200000", "any(x:x)", "$count", "$value", "$ref", "$all", "$it", "$filter=",
+    "'", "%27", "%00", "%", "%2", "%zz", "%ff", "%ed%a0%80", "%c0%80", "\\", "(", ")", ",", ";", "&", "=", "$", "@",
+    "/", "//",
+    "..", "#", "+", "%20", " ", "%0a", "%09", "null", " and ", " or ", "not ", "-", "0", "9999999999999999999",
+    "%F0%9F%9A%80",
+    "%2525", "*", ":", "!", "[", "]", "{", "}", '"', "<", "1e200000", "any(x:x)", "$count", "$value", "$ref", "$all",
+    "$it", "$filter=",
 )  # fmt: skip
 HEADERS: tuple[dict[str, str], ...] = (
-    {}, {}, {}, {}, {"accept": "application/json;odata.metadata=full"}, {"accept": "application/json;odata.metadata=none"},
+    {}, {}, {}, {}, {"accept": "application/json;odata.metadata=full"},
+    {"accept": "application/json;odata.metadata=none"},
     {"accept": "application/json;IEEE754Compatible=true"}, {"odata-maxversion": "4.01"}, {"odata-maxversion": "4.0"},
-    {"accept": "text/html"}, {"accept": "application/xml, */*;q=0.1"}, {"accept": ";;;,,,q=9"}, {"odata-version": "9.9"},
+    {"accept": "text/html"}, {"accept": "application/xml, */*;q=0.1"}, {"accept": ";;;,,,q=9"},
+    {"odata-version": "9.9"},
     {"prefer": "odata.maxpagesize=3"}, {"prefer": "maxpagesize=0,,;"}, {"prefer": '"'}, {"if-none-match": "*"},
-    {"accept-encoding": "gzip"}, {"accept-encoding": "gzip;q=0, *"}, {"odata-maxversion": "x"}, {"accept-charset": "utf-7"},
+    {"accept-encoding": "gzip"}, {"accept-encoding": "gzip;q=0, *"}, {"odata-maxversion": "x"},
+    {"accept-charset": "utf-7"},
 )  # fmt: skip
 
 
@@ -115,7 +131,9 @@ class UrlMaker:
 
     def _path(self) -> tuple[str, EntitySet, bool]:
         if self._rarely(0.03):
-            fixed = self._choice(("", "$metadata", "$batch", "$entity", "$all", "$crossjoin(Quotes,Jobs)", "Nope", "$query"))
+            fixed = self._choice(
+                ("", "$metadata", "$batch", "$entity", "$all", "$crossjoin(Quotes,Jobs)", "Nope", "$query")
+            )
             return fixed, self._choice(tuple(self.model.sets.values())), True
         entity = self._choice(tuple(self.model.sets.values()))
         path, collection = entity.name, True
@@ -126,7 +144,9 @@ class UrlMaker:
                 chosen = self._choice(tuple(entity.navigation.values()))
                 path, entity, collection = f"{path}/{chosen.name}", chosen.target, chosen.collection
         if self._rarely(0.1):
-            path += "/" + self._choice(("$count", "$ref", "$value", "$each", "$filter(@p)", self._property(entity).name, "$query"))
+            path += "/" + self._choice(
+                ("$count", "$ref", "$value", "$each", "$filter(@p)", self._property(entity).name, "$query")
+            )
         elif not collection and self._rarely(0.4):
             path += "/" + quote(self._property(entity).name) + self._choice(("", "", "/$value"))
         return path, entity, collection
@@ -231,7 +251,10 @@ class UrlMaker:
 
     def _orderby(self, entity: EntitySet) -> str:
         items = [self._expression(entity, 1, "") for _ in range(self.random.randint(1, 4))]
-        return ",".join(item + self._choice(("", " asc", " desc", " sideways" if self._rarely(self.hostility) else "")) for item in items)
+        return ",".join(
+            item + self._choice(("", " asc", " desc", " sideways" if self._rarely(self.hostility) else ""))
+            for item in items
+        )
 
     def _select(self, entity: EntitySet) -> str:
         names = [self._property(entity).name for _ in range(self.random.randint(1, 4))]
@@ -277,7 +300,9 @@ class UrlMaker:
 
     def _literal_of(self, family: str) -> str:
         if self._rarely(self.hostility):
-            family = self._choice(("string", "number", "date", "datetimeoffset", "timeofday", "duration", "guid", "other"))
+            family = self._choice(
+                ("string", "number", "date", "datetimeoffset", "timeofday", "duration", "guid", "other")
+            )
         if family in BENIGN and not self._rarely(self.hostility):
             return self._choice(BENIGN[family])
         match family:

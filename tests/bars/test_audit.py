@@ -1,4 +1,5 @@
-"""Bar 39: bandit finds nothing of medium severity that is not explained here; every pinned package has the ledger's fixes."""
+"""Bar 39: bandit finds nothing of medium severity that is not explained here; every pinned package has the ledger's
+fixes."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ EXPLAINED = {
     ("settings.py", "B104"): "0.0.0.0 on a Heroku dyno, where the router comes from outside; 127.0.0.1 elsewhere",
 }
 LEAST = {
-    "gunicorn": (23, 0, 0), "werkzeug": (3, 1, 6), "flask": (3, 1, 3), "pyjwt": (2, 13, 0), "lxml": (6, 1, 0), "sqlalchemy": (2, 0, 0),
+    "gunicorn": (23, 0, 0), "werkzeug": (3, 1, 6), "flask": (3, 1, 3), "pyjwt": (2, 13, 0), "lxml": (6, 1, 0),
+    "sqlalchemy": (2, 0, 0),
     "psycopg": (3, 2, 0), "jinja2": (3, 1, 6), "cryptography": (44, 0, 1),
 }  # fmt: skip
 """The first versions without the flaws of the advisories that concern this service."""

@@ -1,4 +1,5 @@
-"""Bar 29, for the body of POST .../$query: compressed bodies work, bombs and broken ones are refused in little memory."""
+"""Bar 29, for the body of POST .../$query: compressed bodies work, bombs and broken ones are refused in little
+memory."""
 
 from __future__ import annotations
 
@@ -72,7 +73,9 @@ def test_a_body_that_is_not_read(quotes: Client, encoding: str, body: bytes, sta
     assert _rss_bytes() - before <= 20_000_000
 
 
-@pytest.mark.parametrize("media_type", ["application/json", "multipart/form-data; boundary=x", "text/plain; charset=utf-7", "", "a/b/c;;"])
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "multipart/form-data; boundary=x", "text/plain; charset=utf-7", "", "a/b/c;;"]
+)
 def test_no_other_media_type_is_parsed(quotes: Client, media_type: str) -> None:
     reply = send(quotes, b"$top=1", content_type=media_type)
     assert reply.status == 415 and complaint(reply) is None

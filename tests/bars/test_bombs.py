@@ -36,7 +36,9 @@ def _bombs() -> dict[str, str]:
             f"{depth} arrays": "$filter=Name in " + "[" * depth + "]" * depth,
             f"{depth} objects": "$filter=Name eq @p&@p=" + '{"a":' * depth + "1" + "}" * depth,
             f"{depth} nested in": "$filter=" + "Revision in (" * depth + "1" + ")" * depth,
-            f"{depth} expansions": "$expand=" + "Lines($expand=Quote($expand=" * (depth // 2) + "Job" + "))" * (depth // 2),
+            f"{depth} expansions": (
+                "$expand=" + "Lines($expand=Quote($expand=" * (depth // 2) + "Job" + "))" * (depth // 2)
+            ),
             f"{depth} search parentheses": "$search=" + "(" * depth + "a" + ")" * depth,
             f"{depth} search not": "$search=" + "NOT " * depth + "a",
             f"{depth} aliases": "$filter=@a0&" + "&".join(f"@a{n}=@a{n + 1}" for n in range(depth)) + f"&@a{depth}=x y",
@@ -73,14 +75,18 @@ def _bombs() -> dict[str, str]:
         "search of an open quote": '$search="' + "a" * (BIG - 40),
         "lambda x 10": "$filter=" + "Lines/any(l:l/Quote/" * 10 + "Lines/any()" + ")" * 10,
         "lambda side by side": "$filter=" + " and ".join(f"Lines/any(l:l/Quantity gt {n})" for n in range(5_000)),
-        "aliases that double": "$filter=@a0 eq 1&" + "&".join(f"@a{n}=@a{n + 1} add @a{n + 1}" for n in range(60)) + "&@a60=1",
+        "aliases that double": (
+            "$filter=@a0 eq 1&" + "&".join(f"@a{n}=@a{n + 1} add @a{n + 1}" for n in range(60)) + "&@a60=1"
+        ),
         "an alias of itself": "$filter=@a&@a=@a",
         "options 50,000": "&".join(f"a{n}=b" for n in range(50_000)) + "&$top=x",
         "the same option 50,000 times": "&".join(["$top=1"] * 50_000),
         "ampersands": "&" * (BIG - 40) + "$top=x",
         "percents": "$filter=" + "%27" * (BIG // 3),
         "semicolons": "$filter=" + "%3B" * (BIG // 3),
-        "semicolons among aliases": "&".join(f"@a{n}=1" for n in range(15_000)) + "&$search=" + "%3B" * 90_000 + "&$top=x",
+        "semicolons among aliases": (
+            "&".join(f"@a{n}=1" for n in range(15_000)) + "&$search=" + "%3B" * 90_000 + "&$top=x"
+        ),
         "semicolons in $expand": "$expand=Lines(" + ";" * (BIG - 40) + ")",
         "blanks": "$filter=" + " " * (BIG - 40) + "x",
         "blanks inside": "$filter=Revision" + " " * (BIG // 2) + "eq" + " " * (BIG // 2 - 40) + "x",
@@ -131,11 +137,12 @@ def test_a_bomb_is_refused_quickly(quotes: Client, name: str) -> None:
 @pytest.mark.parametrize("profile", ["strict", "salesforce"])
 def test_wide_filters_are_answered(quotes: Client, options: str, profile: str) -> None:
     caller = quotes.as_org(quotes.principal.org_id, profile=profile)  # type: ignore[arg-type]
-    milliseconds = []
+    milliseconds, walls = [], []
     for attempt in range(4):
-        started = perf_counter()
+        started, cpu_started = perf_counter(), thread_time()
         reply = caller.query("Quotes", options + f"&$top={attempt + 5}")
-        milliseconds.append((perf_counter() - started) * 1000)
+        walls.append((perf_counter() - started) * 1000)
+        milliseconds.append((thread_time() - cpu_started) * 1000)  # what this process needs, whatever else runs
         assert reply.status == 200, reply.text[:500]
-    print(f"\n{profile} {options[:40]}... {[round(ms) for ms in milliseconds]} ms, another shape each time")
-    assert min(milliseconds) <= WIDE_MS, milliseconds
+    print(f"\n{profile} {options[:40]}... {[round(ms) for ms in walls]} ms, another shape each time")
+    assert min(milliseconds) <= WIDE_MS and min(walls) <= 10 * WIDE_MS, (milliseconds, walls)

@@ -16,7 +16,8 @@ from tests.bars.hostile_urls import HEADERS, UrlMaker
 from tests.conformance.serving import Client, Reply
 
 LEAKS = re.compile(
-    r"\bSELECT\b|\bFROM gateway|\bWHERE\b|json_agg|Traceback|psycopg|sqlalchemy|SQLSTATE|syntax error at or near|::text|\$1\b"
+    r"\bSELECT\b|\bFROM gateway|\bWHERE\b|json_agg|Traceback|psycopg|sqlalchemy|SQLSTATE"
+    r"|syntax error at or near|::text|\$1\b"
     r"|org_id|tenant|\.py\b|relation \"|column \"|\bLINE \d"
 )
 """Words of SQL, of the driver, of tracebacks and of hidden columns."""

@@ -25,9 +25,11 @@ LAMBDA = "Lines/any(a:a/Quote/Lines/any(b:true))"
 PLANNED: tuple[tuple[str, int, str, str], ...] = (
     ("max_skip", 30, "Quotes?$skip=30", "Quotes?$skip=31"),
     ("max_skip", 30, "Quotes?$expand=Lines($skip=30)&$top=1", "Quotes?$expand=Lines($skip=31)&$top=1"),
-    ("filter_nodes", 7, "Quotes?$filter=Revision eq 1 or Revision eq 2", "Quotes?$filter=Revision eq 1 or Revision eq 2 or Revision eq 3"),
+    ("filter_nodes", 7, "Quotes?$filter=Revision eq 1 or Revision eq 2",
+    "Quotes?$filter=Revision eq 1 or Revision eq 2 or Revision eq 3"),
     ("filter_depth", 6, "Quotes?$filter=((((true))))", "Quotes?$filter=((((((((true))))))))"),
-    ("function_depth", 3, "Quotes?$filter=trim(trim(trim(Name))) eq 'x'", "Quotes?$filter=trim(trim(trim(trim(Name)))) eq 'x'"),
+    ("function_depth", 3, "Quotes?$filter=trim(trim(trim(Name))) eq 'x'",
+    "Quotes?$filter=trim(trim(trim(trim(Name)))) eq 'x'"),
     ("in_items", 3, "Quotes?$filter=Revision in (1,2,3)", "Quotes?$filter=Revision in (1,2,3,4)"),
     ("lambda_depth", 1, "Quotes?$filter=Lines/any(a:true)", f"Quotes?$filter={LAMBDA}"),
     ("orderby_items", 2, "Quotes?$orderby=Name,Status", "Quotes?$orderby=Name,Status,Region"),
@@ -108,7 +110,14 @@ def test_every_limit_of_planning_is_a_setting_of_the_same_default() -> None:
 
 
 def test_every_limit_of_planning_stands_in_the_table() -> None:
-    elsewhere = {"max_page_size", "max_top_one_page", "max_page_bytes", "max_row_bytes", "expand_rows", "request_line_bytes"}
+    elsewhere = {
+        "max_page_size",
+        "max_top_one_page",
+        "max_page_bytes",
+        "max_row_bytes",
+        "expand_rows",
+        "request_line_bytes",
+    }
     assert {name for name, *_ in PLANNED} | elsewhere == {one.name for one in fields(Limits)}
 
 
@@ -121,7 +130,8 @@ HEAD = b"GET /odata/v4/Quotes?$top=1&$select=Id HTTP/1.1\r\nHost: x\r\nConnectio
 def small(gateway_server, seeded_url: str) -> int:  # type: ignore[no-untyped-def]
     """A server with limits of its own."""
     port: int = gateway_server(
-        seeded_url, ODATA_AUTH="anonymous", ANONYMOUS_ORG=everything.FIRST_ORG, REQUEST_LINE_BYTES="1100", HEADER_FIELD_BYTES="1200",
+        seeded_url, ODATA_AUTH="anonymous", ANONYMOUS_ORG=everything.FIRST_ORG, REQUEST_LINE_BYTES="1100",
+        HEADER_FIELD_BYTES="1200",
         HEADER_FIELDS="20", QUERY_BODY_BYTES="1500", REQUESTS_PER_SECOND="40", INFLATE_RATIO="2",
     ).port  # fmt: skip
     return port
@@ -129,7 +139,8 @@ def small(gateway_server, seeded_url: str) -> int:  # type: ignore[no-untyped-de
 
 def _line(total: int) -> bytes:
     target = "/odata/v4/Quotes?$top=1&$select=Id&a="
-    return f"GET {target}{'x' * (total - len(f'GET {target} HTTP/1.1'))} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    target = target.ljust(total - len("GET  HTTP/1.1"), "x")
+    return f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
 
 
 def _field(total: int) -> bytes:
@@ -142,7 +153,9 @@ def _fields(number: int) -> bytes:
 
 def _body(total: int) -> bytes:
     body = b"$top=1&$select=Id&a=".ljust(total, b"x")
-    head = f"POST /odata/v4/Quotes/$query HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: {total}\r\n"
+    head = (
+        f"POST /odata/v4/Quotes/$query HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: {total}\r\n"
+    )
     return head.encode() + b"Connection: close\r\n\r\n" + body
 
 

@@ -1,6 +1,7 @@
 """Bars 8 and 14 and the memory of a process, on 100,000 quotes with ten lines and more each; figures are printed.
 
-Slow tests, all over one gunicorn process. RSS is what /proc says of the worker; the database's own process counts apart.
+Slow tests, all over one gunicorn process. RSS is what /proc says of the worker; the database's own process counts
+apart.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ def test_pages_during_inserts_and_deletes(large: Web, large_url: str) -> None:
     changer.start()
     seen: list[str] = []
     url: str | None = (
-        f"Quotes?$select=Id&$orderby=CreatedAt&$filter=CreatedAt le {last[0].replace(' ', 'T')[:19]}Z".replace(" ", "%20")
+        f"Quotes?$select=Id&$orderby=CreatedAt&$filter=CreatedAt le {last[0].replace(' ', 'T')[:19]}Z".replace(
+            " ", "%20"
+        )
     )
     try:
         while url:
@@ -154,7 +157,10 @@ def test_a_web_process_stays_small(large: Web, large_url: str) -> None:
         most = max(most, _megabytes(large))
         sleep(0.1)
     statuses = {status: sum(1 for one, _ in answered if one == status) for status in {one for one, _ in answered}}
-    print(f"\n{statuses}, largest answer {max(size for _, size in answered) / 1e6:.1f} MB, most {most:.0f} MB, then {_megabytes(large):.0f} MB")
+    print(
+        f"\n{statuses}, largest answer {max(size for _, size in answered) / 1e6:.1f} MB, "
+        f"most {most:.0f} MB, then {_megabytes(large):.0f} MB"
+    )
     assert set(statuses) <= {200, 503} and statuses[200] > 50
     assert max(size for _, size in answered) <= MOST_BYTES
     assert most <= 150
@@ -202,7 +208,8 @@ def _come_and_go(url: str, stop: threading.Event, changed: list[int]) -> None:
                 connection.execute("SELECT set_config('app.org_id', %s, true)", (everything.FIRST_ORG,))
                 made = connection.execute(
                     "INSERT INTO gateway.quote (id, org_id, name, opportunity_id, created_at) "
-                    "SELECT gen_random_uuid(), org_id, 'passing', opportunity_id, created_at + random() * interval '1 day' FROM (SELECT * FROM gateway.quote WHERE org_id = %s AND name "
+                    "SELECT gen_random_uuid(), org_id, 'passing', opportunity_id, "
+                    "created_at + random() * interval '1 day' FROM (SELECT * FROM gateway.quote WHERE org_id = %s AND name "
                     "<> 'passing' ORDER BY created_at LIMIT 9000) AS q ORDER BY random() LIMIT 5 RETURNING id",
                     (everything.FIRST_ORG,),
                 ).fetchall()

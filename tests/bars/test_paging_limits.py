@@ -7,7 +7,23 @@ import pytest
 from tests.bars.test_hostile_urls import complaint
 from tests.conformance.serving import Client
 
-BEYOND = (str(2**31), str(2**63), str(2**63 - 1), str(10**18), "9" * 400, "1e3", "-1", "-0", "+1", "0x10", "1.0", "", "%20", "null", "١")
+BEYOND = (
+    str(2**31),
+    str(2**63),
+    str(2**63 - 1),
+    str(10**18),
+    "9" * 400,
+    "1e3",
+    "-1",
+    "-0",
+    "+1",
+    "0x10",
+    "1.0",
+    "",
+    "%20",
+    "null",
+    "١",
+)
 
 
 @pytest.mark.parametrize(
@@ -15,7 +31,8 @@ BEYOND = (str(2**31), str(2**63), str(2**63 - 1), str(10**18), "9" * 400, "1e3",
     [
         "maxpagesize=0", "maxpagesize=-1", "maxpagesize=junk", "maxpagesize", "maxpagesize=", "maxpagesize=1000000000",
         "maxpagesize=" + "9" * 400, "odata.maxpagesize=0", "odata.maxpagesize=1e3", 'maxpagesize="5', "maxpagesize=5.5",
-        "maxpagesize=5;foo", "maxpagesize=2, maxpagesize=100", ",,,", "=", "maxpagesize=١", "respond-async, wait=99999999999999999999",
+        "maxpagesize=5;foo", "maxpagesize=2, maxpagesize=100", ",,,", "=", "maxpagesize=١",
+        "respond-async, wait=99999999999999999999",
     ],
 )  # fmt: skip
 def test_a_preferred_page_size(things: Client, prefer: str) -> None:

@@ -1,6 +1,7 @@
 """However many URL shapes come, the process and the database's processes stay as they are.
 
-Bounded are the shape cache, SQLAlchemy's and psycopg's own caches, and the statements prepared on a connection. 600 shapes
+Bounded are the shape cache, SQLAlchemy's and psycopg's own caches, and the statements prepared on a connection. 600
+shapes
 here, with a small cache; 100,000 among the slow tests, with figures.
 """
 
@@ -52,7 +53,10 @@ def test_100_000_shapes_do_not_grow_the_process(seeded_url: str) -> None:
     started = perf_counter()
     for part in range(5):
         _ask(client, range(4000 + part * 20_000, 24_000 + part * 20_000))
-        print(f"\n{(part + 1) * 20_000} shapes, {perf_counter() - started:.0f} s: {megabytes('self') - before:+.1f} MB", end="")
+        print(
+            f"\n{(part + 1) * 20_000} shapes, {perf_counter() - started:.0f} s: {megabytes('self') - before:+.1f} MB",
+            end="",
+        )
     print(f"; {len(client.service.shapes)} kept; database processes {backends_before} -> {_backends(seeded_url)}")
     assert megabytes("self") - before <= 20
     assert max(now for now, _ in _backends(seeded_url)) <= max(then for then, _ in backends_before) + 20

@@ -1,4 +1,5 @@
-"""Bars 3 and 4 over a raw socket: what two servers could read differently gets one answer, and no header chooses a path.
+"""Bars 3 and 4 over a raw socket: what two servers could read differently gets one answer, and no header chooses a
+path.
 
 `gateway_port` is gunicorn as it runs everywhere. Bar 3 has its mesh double with the operations; here are its reads.
 """
@@ -52,7 +53,10 @@ SMUGGLING = {
     "chunk size with bare LF": HEAD + CHUNKED + b"\r\n6\n$top=1\n0\n\n" + HIDDEN,
     "chunk extension with CR": HEAD + CHUNKED + b"\r\n6;a=\rb\r\n$top=1\r\n0\r\n\r\n" + HIDDEN,
     "chunk without its end": HEAD + CHUNKED + b"\r\n6\r\n$top=1GET\r\n0\r\n\r\n" + HIDDEN,
-    "trailer that names a length": HEAD + CHUNKED + b"\r\n6\r\n$top=1\r\n0\r\nContent-Length: 40\nX: y\r\n\r\n" + HIDDEN,
+    "trailer that names a length": HEAD
+    + CHUNKED
+    + b"\r\n6\r\n$top=1\r\n0\r\nContent-Length: 40\nX: y\r\n\r\n"
+    + HIDDEN,
     "request line with two spaces": b"GET  /odata/v4/ HTTP/1.1\r\nHost: x\r\n\r\n" + HIDDEN,
     "request line with a tab": b"GET\t/odata/v4/\tHTTP/1.1\r\nHost: x\r\n\r\n" + HIDDEN,
 }
@@ -79,10 +83,14 @@ def test_what_is_allowed_in_chunks_is_read(gateway_port: int) -> None:
 
 
 PATHS = (
-    "//odata/v4/Quotes", "/odata//v4/Quotes", "/odata/../healthcheck", "/odata/v4/../../healthcheck", "/odata/v4/%2e%2e/%2e%2e/healthcheck",
-    "/odata/v4/..;/..;/healthcheck", "/odata/v4/.%2e/healthcheck", "/odata/v4;/healthcheck", "/odata/v4/..%2f..%2fhealthcheck",
-    "/odata/v4/%252e%252e/healthcheck", "/odata%2fv4/Quotes", "/ODATA/V4/Quotes", "/odata/v4/..\\..\\healthcheck", "/./healthcheck",
-    "//healthcheck", "/healthcheck/", "/healthcheck;a=b", "/%2fhealthcheck", "/odata/v4/Quotes/../../../healthcheck", "/odata/v4/%00/../healthcheck",
+    "//odata/v4/Quotes", "/odata//v4/Quotes", "/odata/../healthcheck", "/odata/v4/../../healthcheck",
+    "/odata/v4/%2e%2e/%2e%2e/healthcheck",
+    "/odata/v4/..;/..;/healthcheck", "/odata/v4/.%2e/healthcheck", "/odata/v4;/healthcheck",
+    "/odata/v4/..%2f..%2fhealthcheck",
+    "/odata/v4/%252e%252e/healthcheck", "/odata%2fv4/Quotes", "/ODATA/V4/Quotes", "/odata/v4/..\\..\\healthcheck",
+    "/./healthcheck",
+    "//healthcheck", "/healthcheck/", "/healthcheck;a=b", "/%2fhealthcheck", "/odata/v4/Quotes/../../../healthcheck",
+    "/odata/v4/%00/../healthcheck",
 )  # fmt: skip
 
 
@@ -97,7 +105,8 @@ def test_no_spelling_of_a_path_reaches_another_route(gateway_port: int, path: st
     "header",
     [
         "SCRIPT_NAME: /odata/v4", "Script-Name: /odata/v4", "PATH_INFO: /healthcheck", "Path-Info: /healthcheck",
-        "X-Original-URL: /healthcheck", "X-Rewrite-URL: /healthcheck", "X-Forwarded-Prefix: /odata/v4", "X-Script-Name: /odata/v4",
+        "X-Original-URL: /healthcheck", "X-Rewrite-URL: /healthcheck", "X-Forwarded-Prefix: /odata/v4",
+        "X-Script-Name: /odata/v4",
         "X-HTTP-Method: DELETE", "X-HTTP-Method-Override: DELETE", "X-Method-Override: DELETE", "X_HTTP_METHOD: DELETE",
         "RAW_URI: /healthcheck", "REQUEST_METHOD: DELETE", "Remote-User: admin", "X-Forwarded-Path: /healthcheck",
         "X-Forwarded-User: admin", "wsgi.url_scheme: https",
@@ -110,10 +119,14 @@ def test_no_header_chooses_path_or_method(gateway_port: int, header: str) -> Non
     assert b"ok\n" not in answer.body
 
 
-@pytest.mark.parametrize("header", ["Host: evil.example", "X-Forwarded-Host: evil.example", "Forwarded: host=evil.example", "X-Forwarded-Proto: ftp"])
+@pytest.mark.parametrize(
+    "header",
+    ["Host: evil.example", "X-Forwarded-Host: evil.example", "Forwarded: host=evil.example", "X-Forwarded-Proto: ftp"],
+)
 def test_no_header_gets_into_links(gateway_port: int, header: str) -> None:
     lines = "" if header.startswith("Host") else "Host: x\r\n"
-    request = f"GET /odata/v4/Quotes?$select=Id HTTP/1.1\r\n{lines}{header}\r\nPrefer: maxpagesize=1\r\nConnection: close\r\n\r\n"
+    lines += f"{header}\r\nPrefer: maxpagesize=1\r\nConnection: close\r\n\r\n"
+    request = f"GET /odata/v4/Quotes?$select=Id HTTP/1.1\r\n{lines}"
     answer = read(received(gateway_port, request.encode()))
     assert answer.status == 200 and b"evil" not in answer.body and b"ftp:" not in answer.body
     assert json.loads(answer.body)["@odata.nextLink"].startswith("http://127.0.0.1:")
@@ -129,7 +142,9 @@ def test_an_absolute_target_is_its_path(gateway_port: int) -> None:
 
 @pytest.mark.parametrize("method", ["CONNECT", "PROPFIND", "get", "GETX", "TRACE", "DELETE", "PUT"])
 def test_other_methods_are_refused(gateway_port: int, method: str) -> None:
-    answer = read(received(gateway_port, f"{method} /odata/v4/Quotes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()))
+    answer = read(
+        received(gateway_port, f"{method} /odata/v4/Quotes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    )
     assert answer.status in (400, 405, 501), answer
     assert "error" in json.loads(answer.body) and answer.headers["odata-version"] == "4.0"
     if answer.status == 405:

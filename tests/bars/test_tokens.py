@@ -24,7 +24,11 @@ URLS = (
 
 def next_link(client: Client, url: str) -> str:
     path, _, options = url.partition("?")
-    reply = client.query(path, options, prefer="maxpagesize=3") if len(url) > 8000 else client.get(url, prefer="maxpagesize=3")
+    reply = (
+        client.query(path, options, prefer="maxpagesize=3")
+        if len(url) > 8000
+        else client.get(url, prefer="maxpagesize=3")
+    )
     assert reply.status == 200, reply.text[:300]
     link: str = reply.json["@odata.nextLink"]
     assert len(link) <= 8190
@@ -65,7 +69,9 @@ def _flip(client: Client, link: str, number: int, random: Random) -> None:
             at = random.randrange(len(token))
             made = token[:at] + chr(ord(token[at]) ^ 1 << random.randrange(7)) + token[at + 1 :]
         if count % 11 == 0:
-            made = random.choice((token[:-1], token + "=", token + "A", "", token[: len(token) // 2], token + "%00", token.swapcase()))
+            made = random.choice(
+                (token[:-1], token + "=", token + "A", "", token[: len(token) // 2], token + "%00", token.swapcase())
+            )
         reply = client.get(f"{before}$skiptoken={quote(made)}" if made != token else before + "$skiptoken=x")
         assert reply.status == 400 and complaint(reply) is None, (reply.status, made)
 
@@ -73,10 +79,13 @@ def _flip(client: Client, link: str, number: int, random: Random) -> None:
 def test_a_token_of_another_query_is_refused(quotes: Client, links: list[str]) -> None:
     token = links[0].partition("$skiptoken=")[2]
     for url in (
-        "Quotes?$skiptoken=", "Quotes?$select=Id&$skiptoken=", "Jobs?$select=Id&$orderby=Region,GrandTotal%20desc&$skiptoken=",
-        "Quotes?$select=Name&$orderby=Region,GrandTotal%20desc&$skiptoken=", "Quotes?$select=Id&$orderby=Region,GrandTotal&$skiptoken=",
+        "Quotes?$skiptoken=", "Quotes?$select=Id&$skiptoken=",
+        "Jobs?$select=Id&$orderby=Region,GrandTotal%20desc&$skiptoken=",
+        "Quotes?$select=Name&$orderby=Region,GrandTotal%20desc&$skiptoken=",
+        "Quotes?$select=Id&$orderby=Region,GrandTotal&$skiptoken=",
         "Quotes?$select=Id&$orderby=Region,GrandTotal%20desc&$filter=true&$skiptoken=", "QuoteLines?$skiptoken=",
-        "Quotes/$count?$select=Id&$orderby=Region,GrandTotal%20desc&$skiptoken=", "Quotes?$select=Id&$orderby=Region,GrandTotal%20desc&$top=5&$skiptoken=",
+        "Quotes/$count?$select=Id&$orderby=Region,GrandTotal%20desc&$skiptoken=",
+        "Quotes?$select=Id&$orderby=Region,GrandTotal%20desc&$top=5&$skiptoken=",
     ):  # fmt: skip
         assert quotes.get(url + token).status == 400, url
     double = quotes.get(f"{links[0]}&$skiptoken={token}")
@@ -104,7 +113,11 @@ def test_pages_of_every_org_are_its_own(quotes: Client, profile: str) -> None:
     seen = []
     for org in (everything.FIRST_ORG, everything.SECOND_ORG):
         caller = quotes.as_org(org, profile=profile)  # type: ignore[arg-type]
-        ids = [row["Id"] for page in caller.pages("Quotes?$select=Id&$orderby=Status", prefer="maxpagesize=50") for row in page.rows]
+        ids = [
+            row["Id"]
+            for page in caller.pages("Quotes?$select=Id&$orderby=Status", prefer="maxpagesize=50")
+            for row in page.rows
+        ]
         assert len(ids) == len(set(ids)) == int(caller.get("Quotes/$count").text.lstrip("\ufeff"))
         seen.append(set(ids))
     assert seen[0] and seen[1] and not seen[0] & seen[1]
