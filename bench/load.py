@@ -21,9 +21,13 @@ SCRIPT = Path(__file__).with_name("requests.lua")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Requests a second, latencies in milliseconds, answers that were no success or did not come."""
+    """Requests a second, latencies in milliseconds, answers that were no success or did not come.
+
+    cpu_ms: of the server and the database for one request; what a machine shared with others does not disturb much.
+    """
 
     per_second: float
+    cpu_ms: float
     p50_ms: float
     p99_ms: float
     errors: int
@@ -46,7 +50,9 @@ def wrk(
         program, "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "20s", *words, "-s", str(SCRIPT), stack.url,
         "--", str(listed), str(time.monotonic_ns() % len(paths)),
     ]  # fmt: skip
+    before = stack.cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    worked = stack.cpu_seconds() - before
     found = re.search(r"RESULT (.*)", done.stdout)
     if found is None:
         raise Trouble(f"wrk failed: {(done.stderr or done.stdout).strip()[-300:]}")
@@ -54,6 +60,7 @@ def wrk(
     took = result["microseconds"] / 1e6
     return Measured(
         per_second=result["requests"] / took,
+        cpu_ms=worked * 1000 / max(result["requests"], 1),
         p50_ms=result["p50"] / 1000,
         p99_ms=result["p99"] / 1000,
         errors=result["errors"],

@@ -41,9 +41,10 @@ def report(quotes: int, *, only: tuple[str, ...], seconds: float, rounds: int) -
             _check(workload, stacks)
         tell("answers are those of the database; measuring")
         rates: dict[tuple[str, int, str], float] = {}
+        costs: dict[tuple[str, int, str], float] = {}
         found: list[Verdict] = []
         for workload in made:
-            rates |= _rates(workload, stacks, seconds, rounds)
+            rates |= _rates(workload, stacks, seconds, rounds, costs)
             if workload.name == "w6":
                 found += _memory(stacks["gateway"])
         if "w9" in chosen:
@@ -60,6 +61,8 @@ def report(quotes: int, *, only: tuple[str, ...], seconds: float, rounds: int) -
     found += _shape()
     print(f"\nRequests a second; {quotes:,} quotes, two orgs; w10 rows a second.\n")
     print("\n".join(targets.table(rates, TITLES, workloads.STACKS)) + "\n")
+    print("Milliseconds of CPU a request, server and database together, at 8 connections (least of the rounds).\n")
+    print("\n".join(targets.table(costs, TITLES, workloads.STACKS, digits=2)) + "\n")
     print("\n".join(verdict.line() for verdict in found))
     return 0 if all(verdict.holds for verdict in found) else 1
 
@@ -107,6 +110,9 @@ def _rates(
             if result.errors:
                 tell(f"{workload.name} {name} at {connections}: {result.errors} errors")
             measured.setdefault((workload.name, connections, name), []).append(result.per_second)
+            if connections == 8:
+                key = (workload.name, connections, name)
+                costs[key] = min(result.cpu_ms, costs.get(key, float("inf")))
     tell(f"{workload.name} " + ", ".join(f"{name}@{at} {max(rate):,.0f}" for (_, at, name), rate in measured.items()))
     return {key: sum(rates) / len(rates) for key, rates in measured.items()}
 

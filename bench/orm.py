@@ -30,9 +30,12 @@ class Line(Base):
 class Quote(Base):
     __table__ = quotes.quote
     lines = relationship(
-        Line, primaryjoin=quotes.quote.c.id == foreign(lines.quote_line.c.quote_id), viewonly=True,
+        Line,
+        primaryjoin=(quotes.quote.c.id == foreign(lines.quote_line.c.quote_id))
+        & (quotes.quote.c.org_id == foreign(lines.quote_line.c.org_id)),
+        viewonly=True,
         order_by=lines.quote_line.c.line_number,
-    )  # fmt: skip
+    )
 
 
 SHOWN = [column.name for column in quotes.quote.columns if column.doc]

@@ -51,9 +51,23 @@ class Stack:
         except HTTPError as problem:
             raise Trouble(f"{self.name} answers {path[:200]} with {problem.code}: {problem.read()[:300]!r}") from None
 
+    def cpu_seconds(self) -> float:
+        """What this server and the database have worked since they started."""
+        database = psutil.Process(int((HOME / "postgres" / "data" / "postmaster.pid").read_text().split("\n")[0]))
+        return sum(_cpu_seconds(process) for root in (self.process, database) for process in (root, *root.children(recursive=True)))
+
     def worker_bytes(self) -> int:
         """Resident memory of the largest worker process."""
         return max((child.memory_info().rss for child in self.process.children(recursive=True)), default=0)
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    """Its own time and that of children that have ended."""
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0))
 
 
 def login(username: str) -> dict[str, str]:

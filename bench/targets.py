@@ -62,7 +62,9 @@ def verdicts(rates: Rates) -> Iterator[Verdict]:
 
 
 def _honest(rates: Rates, workload: str, connections: int) -> bool:
-    raw, floor = rates.get((workload, connections, "raw")), rates.get((workload, connections, "floor"))
+    """Neither the bare floor nor raw looks up credentials; at 1 connection only the floor with them is measured."""
+    raw = rates.get((workload, connections, "raw"))
+    floor = rates.get((workload, connections, "bare")) or rates.get((workload, connections, "floor"))
     return raw is None or floor is None or floor >= LEAST_HONEST_FLOOR * raw
 
 
@@ -71,12 +73,12 @@ def _order(item: tuple[tuple[str, int, str], float]) -> tuple[int, str, int]:
     return int("".join(filter(str.isdigit, workload))), workload, connections
 
 
-def table(rates: Rates, titles: Mapping[str, str], stacks: tuple[str, ...]) -> Iterator[str]:
+def table(rates: Rates, titles: Mapping[str, str], stacks: tuple[str, ...], *, digits: int = 0) -> Iterator[str]:
     """Figures by workload and stack as Markdown."""
     yield "| workload | connections | " + " | ".join(stacks) + " |"
     yield "|---|---:|" + "---:|" * len(stacks)
     rows = sorted({key[:2] for key in rates}, key=lambda row: _order(((row[0], row[1], ""), 0.0)))
     for workload, connections in rows:
         figures = (rates.get((workload, connections, stack)) for stack in stacks)
-        shown = " | ".join("-" if figure is None else f"{figure:,.0f}" for figure in figures)
+        shown = " | ".join("-" if figure is None else f"{figure:,.{digits}f}" for figure in figures)
         yield f"| {workload} {titles[workload]} | {connections} | {shown} |"
