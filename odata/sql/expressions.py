@@ -83,7 +83,7 @@ def value(bound: Bound, sources: Sources, binder: Binder) -> Sql:
 
 
 def order_key(bound: Bound, sources: Sources, binder: Binder) -> Sql:
-    """The value by which rows are ordered, the same order as gt and lt have: texts by one collation, members by value."""
+    """The value by which rows are ordered, as gt and lt have it: texts by one collation, members by their values."""
     return _Writer(sources, binder).order_key(bound)
 
 
@@ -194,18 +194,19 @@ class _Writer:
         return chosen.sql(*arguments)
 
     def _like(self, searched: Bound, pattern: Sql, node: FunctionCall) -> Sql:
-        """LIKE under the collation that the trigram indexes have, whatever the column's own.
+        """LIKE in the form that an index serves, where one does (docs/decisions/patterns.md).
 
-        PostgreSQL makes a range of a prefix for an index in the order of "C" under either collation; for ILIKE it makes
-        none, so the folded text is compared where it has such an index (docs/decisions/patterns.md).
+        A beginning becomes a range of an index in the order of "C", of the text or of the folded text. Other patterns
+        are for trigram indexes, whose collation they name.
         """
         operand = self.operand(searched)
         if node.name == "startswith" and node.ignore_case and _has_folded_index(searched):
             return folded(operand).like(folded(pattern))
         if node.name == "startswith" and not node.ignore_case and not node.indexable:
-            return collate(operand, BINARY_COLLATION).like(pattern)  # of no use to a trigram index, but to one in order
-        operand = collate(operand if node.indexable else _unindexed(operand), CASE_COLLATION)
-        return operand.ilike(pattern) if node.ignore_case else operand.like(pattern)
+            return collate(operand, BINARY_COLLATION).like(pattern)
+        cased = collate(operand, CASE_COLLATION)
+        match = cased.ilike(pattern) if node.ignore_case else cased.like(pattern)
+        return match if node.indexable else _row_by_row(operand, match)
 
     def _arithmetic(self, node: Arithmetic) -> Sql:
         left, right = self.operand(node.left), self.operand(node.right)
@@ -319,9 +320,10 @@ class _Writer:
     def _search(self, node: SearchMatch) -> Sql:
         pattern = self.binder(node.value)
         columns: list[Sql] = [self.sources.column(node.variable, property) for property in node.properties]
+        matches: list[Sql] = [collate(column, CASE_COLLATION).ilike(pattern) for column in columns]
         if not node.indexable:
-            columns = [_unindexed(column) for column in columns]
-        return or_(false(), *(collate(column, CASE_COLLATION).ilike(pattern) for column in columns))
+            matches = list(map(_row_by_row, columns, matches))
+        return or_(false(), *matches)
 
 
 def _unfolded(condition: Sql) -> Sql:
@@ -344,9 +346,13 @@ def _has_folded_index(node: Bound) -> bool:
     return isinstance(node, PropertyValue) and node.property.exposed.folded_index
 
 
-def _unindexed(operand: Sql) -> Sql:
-    """The same text in a form that no index has."""
-    return Grouping(operand.concat(_BLANK))
+def _row_by_row(operand: Sql, match: Sql) -> Sql:
+    """The same answer in a form that no index serves, and of which PostgreSQL expects that half of the rows pass.
+
+    So it walks in the order that is asked for, and is soon done: what it knows of short patterns is guessed, by bytes,
+    and a guess of few rows makes it sort the whole table.
+    """
+    return case((operand.is_not(None), match), else_=None)
 
 
 def _in_array(operand: Sql, array: Sql) -> Sql:
