@@ -31,7 +31,11 @@ RECONNECT_SECONDS: Final = 1.0
 
 
 STALL_SECONDS: Final = 0.25
-"""When no connection changed hands for so long, all are held by something slow, and waiting in crowds is no use."""
+LAST_STALL_SECONDS: Final = 0.03
+"""When no connection changed hands for so long, all are held by something slow, and waiting in crowds is no use.
+
+The shorter one is for whoever may have the last free thread: what needs no database waits for it, too.
+"""
 
 MOST_ABANDONED: Final = 1000
 """psycopg-pool counts those who gave up until a connection comes back; this bounds what an outage leaves behind."""
@@ -125,9 +129,9 @@ class Connections:
         give_up = min(deadline, monotonic() + self._limits.acquire_timeout_seconds)
         with self._lock:
             self._inside += 1
-            patient = self._inside <= self._limits.waiting
+            beyond = self._inside - self._limits.waiting
         try:
-            connection = self._wait(give_up, patient)
+            connection = self._wait(give_up, beyond)
         except BaseException:
             self._leave()
             raise
@@ -145,22 +149,28 @@ class Connections:
         with self._lock:
             self._inside -= 1
 
-    def _wait(self, give_up: float, patient: bool) -> ReadConnection:
+    def _wait(self, give_up: float, beyond: int) -> ReadConnection:
+        """beyond: how many more are inside than may wait with patience; 0 or less is patience."""
         while True:
-            until = give_up if patient else min(give_up, self._moved_at + STALL_SECONDS)
+            until = self._until(give_up, beyond)
             try:
                 # A free connection is found even when there is no time left to wait for one.
                 connection = self._pool.getconn(timeout=max(until - monotonic(), 0.001))
             except PoolTimeout:
-                if patient or monotonic() >= min(give_up, self._moved_at + STALL_SECONDS):
-                    raise _no_connection(patient) from None
+                if monotonic() >= self._until(give_up, beyond):
+                    raise _no_connection(beyond) from None
             except (PoolClosed, TooManyRequests):
-                raise _no_connection(patient) from None
+                raise _no_connection(beyond) from None
             else:
                 if connection.usable():
                     return connection
                 connection.close()
                 self._pool.putconn(connection)
+
+    def _until(self, give_up: float, beyond: int) -> float:
+        if beyond <= 0:
+            return give_up
+        return min(give_up, self._moved_at + (STALL_SECONDS if beyond == 1 else LAST_STALL_SECONDS))
 
     def measures(self) -> dict[str, int]:
         """size, in_use and waiting of now, for the log."""
@@ -172,8 +182,8 @@ class Connections:
         self._pool.close(timeout=1.0)
 
 
-def _no_connection(patient: bool) -> Unavailable:
-    if patient:
+def _no_connection(beyond: int) -> Unavailable:
+    if beyond <= 0:
         return Unavailable("No connection to the database became free in time; try again shortly.")
     return Unavailable("Too many requests wait for the database already; try again shortly.")
 

@@ -44,7 +44,7 @@ def test_a_bearer_token_gets_the_profile_and_scope_of_the_settings(
 def test_a_key_for_another_algorithm_is_one_clear_line(variables: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="JWT_ALGORITHM is RS256, but the key of JWT_KEY_FILE is one for ES256"):
         http(load(variables | {"JWT_ALGORITHM": "RS256"}))
-    with pytest.raises(SettingsError, match="JWT_KEY_FILE cannot be used: .*No such file"):
+    with pytest.raises(SettingsError, match=r"JWT_KEY_FILE cannot be used: .*No such file"):
         http(load(variables | {"JWT_KEY_FILE": "nowhere.pem"}))
 
 
