@@ -93,7 +93,7 @@ HEADERS = {
 
 
 def _rates(
-    workload: Workload, stacks: dict[str, Stack], seconds: float, rounds: int
+    workload: Workload, stacks: dict[str, Stack], seconds: float, rounds: int, costs: dict[tuple[str, int, str], float]
 ) -> dict[tuple[str, int, str], float]:
     """Requests a second of each stack at 8 connections, of gateway, floor and PostgREST at 1 as well; they take turns."""
     plan = [(8, name) for name in stacks] + [(1, name) for name in ("gateway", "floor", "raw", "postgrest")]
@@ -129,13 +129,13 @@ def _metadata(stacks: dict[str, Stack], seconds: float, rounds: int) -> dict[tup
 
 
 NEXT = re.compile(rb'"@odata\.nextLink":"https?://[^/]+([^"]+)"')
-LAST_ID = re.compile(rb'"Id":"([0-9a-f-]{36})"')
+LAST_ID = re.compile(rb'"(?:Id|id)": ?"([0-9a-f-]{36})"')
 
 
 def _scans(stacks: dict[str, Stack], rows: int) -> dict[tuple[str, int, str], float]:
     """A scan in the order of the key, all properties; the ORM stack by offset, over fewer rows."""
     zero = "00000000-0000-0000-0000-000000000000"
-    peer = f"/quote?org_id=eq.{ORG}&deleted_at=is.null&select={workloads.PEER_ALL}&order=id&limit=2000&id=gt."
+    peer = f"/quote?org_id=eq.{ORG}&deleted_at=is.null&order=id&limit=2000&id=gt."
     rates: dict[tuple[str, int, str], float] = {}
     for name, first, following, template in (
         ("gateway", "/odata/v4/Quotes?$orderby=Id", NEXT, ""),

@@ -15,15 +15,15 @@ from urllib.parse import urlencode
 import psycopg
 
 from bench.database import ORG
-from bench.statements import ALL, EIGHT, LINE
+from bench.statements import EIGHT
 from models.base import property_name
 from odata.plan.paging import Signer, SkipToken, binding, write_token
 
 SECRET = "a secret of the measurements, 48 characters long.."
 SELECT = ",".join(property_name(name) for name in EIGHT)
-PEER = ",".join(f"{property_name(name)}:{name}" for name in EIGHT)
-PEER_ALL = ",".join(f"{property_name(name)}:{name}" for name in ALL)
-PEER_LINES = "Lines:quote_line(" + ",".join(f"{property_name(name)}:{name}" for name in LINE) + ")"
+PEER = ",".join(EIGHT)
+PEER_LINES = "quote_line(*)"
+"""PostgREST gets the form that it answers fastest: no aliases, and no list where all is wanted (a list of 31 costs it 4 ms)."""
 PEER_NEWEST = "created_at.desc,id.desc"
 REQUESTS = 300
 STACKS = ("gateway", "floor", "bare", "raw", "orm", "postgrest")
@@ -118,7 +118,7 @@ def one(connection: psycopg.Connection, rng: random.Random) -> Iterator[Case]:
         yield Case(
             (f"Quotes({key})", {}),
             [key],
-            {"id": f"eq.{key}", "select": PEER_ALL},
+            {"id": f"eq.{key}"},
             (f"/quotes/{key}", {}),
             f"id = '{key}'",
         )
@@ -191,7 +191,7 @@ def large(connection: psycopg.Connection, rng: random.Random) -> Iterator[Case]:
         yield Case(
             ("Quotes", {"$filter": f"CreatedAt lt {until}", "$top": "2000"}),
             [until],
-            {"created_at": f"lt.{until}", "order": PEER_NEWEST, "limit": "2000", "select": PEER_ALL},
+            {"created_at": f"lt.{until}", "order": PEER_NEWEST, "limit": "2000"},
             ("/quotes", {"$filter": f"created_at lt {until}", "$top": "2000"}),
             f"created_at < '{until}'",
             top=2000,
