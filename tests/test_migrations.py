@@ -123,3 +123,15 @@ def test_a_server_without_the_extension_says_so(empty_database_url: str) -> None
     database.migrate(empty_database_url, progress=said.append)
     offered = names(empty_database_url, "SELECT name FROM pg_available_extensions WHERE name = 'pg_trgm'")
     assert ("no trigram search" in said[-1]) is (offered == [])
+
+
+def test_folded_indexes_need_no_extension_and_mend_themselves(empty_database_url: str) -> None:
+    query = "SELECT indexname FROM pg_indexes WHERE schemaname = 'gateway' AND indexname LIKE '%_folded' ORDER BY 1"
+    expected = sorted(search_indexes.folded_name(*target) for target in search_indexes.searched_columns())
+    database.migrate(empty_database_url)
+    assert names(empty_database_url, query) == expected
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("DROP INDEX gateway.ix_quote_name_folded")
+    database.migrate(empty_database_url)
+    assert names(empty_database_url, query) == expected
+    assert differences(database.sqlalchemy_url(empty_database_url)) == []
