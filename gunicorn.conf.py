@@ -1,5 +1,7 @@
 """gunicorn's settings, for Heroku and for `make run` alike; the numbers come from settings.py."""
 
+import contextlib
+import ctypes
 import os
 import sys
 
@@ -32,6 +34,11 @@ limit_request_fields = _settings.header_fields
 forwarder_headers = ""
 header_map = "refuse"
 forwarded_allow_ips = "127.0.0.1,::1"
+
+# Answers of megabytes go back to the system at once instead of staying in the heap of each thread (glibc; malloc.h).
+_M_MMAP_THRESHOLD = -3
+with contextlib.suppress(OSError, AttributeError):
+    ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1_000_000)
 
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

@@ -21,7 +21,7 @@ from odata.errors import BadRequest, InternalError, InvalidHeader, ODataError
 from odata.messages import Request, Response
 from odata.payload.errors import error_body
 from odata.pipeline import Trace, answer
-from odata.protocol.bodies import BodyLimits, inflated, zipped
+from odata.protocol.bodies import BodyLimits, encoded, inflated
 from odata.protocol.capture import Exchange
 from odata.protocol.negotiate import VARY, error_format, preferences, query_body
 from odata.protocol.rate import RequestRate
@@ -180,11 +180,11 @@ def _refused(problem: ODataError, headers: dict[str, str], request_id: str) -> R
 def _sent(
     http: Http, asked: Request, reply: Response, principal: Principal | None, trace: Trace, request_id: str
 ) -> FlaskResponse:
-    encoding, body = zipped(b"".join(reply.body), asked.headers.get("accept-encoding", ""))
-    trace.facts["bytes"] = len(body)
+    encoding, chunks = encoded(reply.body, asked.headers.get("accept-encoding", ""))
+    trace.facts["bytes"] = size = sum(map(len, chunks))
     headers = [*reply.headers, *ALWAYS, ("X-Request-Id", request_id), *http.extra_headers(asked.headers)]
     if reply.status not in (204, 304):
-        headers.append(("Content-Length", str(len(body))))
+        headers.append(("Content-Length", str(size)))
     if encoding:
         headers.append(("Content-Encoding", encoding))
     headers.append(("Vary", VARY_ALWAYS + ", Origin" if http.cors_origins else VARY_ALWAYS))
@@ -195,7 +195,7 @@ def _sent(
     http.report(asked, principal, reply, trace, request_id)
     if http.capture is not None:
         http.capture(_exchange(reply, headers, trace, request_id))
-    sent = FlaskResponse(b"" if request.method == "HEAD" else body, status=reply.status)
+    sent = FlaskResponse(b"" if request.method == "HEAD" else chunks, status=reply.status)
     sent.headers = Headers(headers)
     return sent
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from odata.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 
 LEAST_ZIPPED_BYTES = 1400
+MOST_JOINED_BYTES = 500_000
 ZIP_LEVEL = 1
 WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _GZIP_REFUSED = re.compile(r"\bgzip\s*;\s*q=0(?:\.0*)?(?![.0-9])")
@@ -67,9 +68,20 @@ def _inflate(raw: bytes, window_bits: int, limits: BodyLimits) -> bytes:
     return text
 
 
-def zipped(body: bytes, accept_encoding: str) -> tuple[str | None, bytes]:
-    """(Content-Encoding, body), compressed when the client takes gzip and it pays."""
+def encoded(parts: Sequence[bytes | memoryview], accept_encoding: str) -> tuple[str | None, list[bytes]]:
+    """(Content-Encoding, chunks to send), compressed when the client takes gzip and it pays.
+
+    A large answer is not put together once more: its parts are sent one after the other.
+    """
+    size = sum(map(len, parts))
+    if size > MOST_JOINED_BYTES and not _takes_gzip(accept_encoding):
+        return None, [bytes(part) for part in parts]
+    body = b"".join(parts)
+    if size < LEAST_ZIPPED_BYTES or not _takes_gzip(accept_encoding):
+        return None, [body]
+    return "gzip", [gzip.compress(body, ZIP_LEVEL, mtime=0)]
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
     accepted = accept_encoding.lower()
-    if len(body) < LEAST_ZIPPED_BYTES or "gzip" not in accepted or _GZIP_REFUSED.search(accepted):
-        return None, body
-    return "gzip", gzip.compress(body, ZIP_LEVEL, mtime=0)
+    return "gzip" in accepted and not _GZIP_REFUSED.search(accepted)

@@ -32,6 +32,7 @@ Parameters: TypeAlias = Sequence[str | list[Any] | None]
 MOST_PARAMETERS: Final = 65_535
 MOST_ATTEMPTS: Final = 3
 FOLLOWER_REST_SECONDS: Final = 5.0
+MOST_BUFFERED_BYTES: Final = 4_000_000
 
 _POOLED_SETTINGS: Final = (
     "SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true), "
@@ -211,7 +212,10 @@ class Database:
             began = perf_counter()
             timings.wait_ms += (began - asked) * 1000
         try:
-            return read(self._execute(connection, statement))
+            found = read(self._execute(connection, statement))
+            if _swollen(found):
+                connection.close()
+            return found
         except UnicodeEncodeError:
             raise InvalidLiteral("A text of the request holds a character that is none (a lone surrogate).") from None
         except psycopg.Error as error:
@@ -248,6 +252,11 @@ class Database:
     def _count(self, name: str) -> None:
         with self._lock:
             self.counters[name] += 1
+
+
+def _swollen(found: object) -> bool:
+    """Whether an answer was so large that libpq's buffer, which never shrinks, is worth a new connection."""
+    return isinstance(found, tuple) and any(isinstance(one, bytes) and len(one) > MOST_BUFFERED_BYTES for one in found)
 
 
 def _bindable(parameters: Parameters) -> Parameters:

@@ -56,7 +56,7 @@ def _without_etag(answer: Any) -> Any:
 
 
 def _no_gzip(patch: Patch) -> None:
-    patch.setattr(blueprint, "zipped", lambda body, accepted: (None, body))
+    patch.setattr(blueprint, "encoded", lambda parts, accepted: (None, [b"".join(parts)]))
 
 
 def _case(file: str, name: str) -> Callable[[Client, Client], object]:
