@@ -210,8 +210,9 @@ def _come_and_go(url: str, stop: threading.Event, changed: list[int]) -> None:
                 made = connection.execute(
                     "INSERT INTO gateway.quote (id, org_id, name, opportunity_id, created_at) "
                     "SELECT gen_random_uuid(), org_id, 'passing', opportunity_id, "
-                    "created_at + random() * interval '1 day' FROM (SELECT * FROM gateway.quote WHERE org_id = %s AND name "
-                    "<> 'passing' ORDER BY created_at LIMIT 9000) AS q ORDER BY random() LIMIT 5 RETURNING id",
+                    "created_at + random() * interval '1 day' FROM "
+                    "(SELECT * FROM gateway.quote WHERE org_id = %s AND name <> 'passing' ORDER BY created_at "
+                    "LIMIT 9000) AS q ORDER BY random() LIMIT 5 RETURNING id",
                     (everything.FIRST_ORG,),
                 ).fetchall()
             changed[0] += len(made)
