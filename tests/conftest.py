@@ -7,6 +7,7 @@
     trigram_server       a PostgreSQL with pg_trgm: Debian's, or the one named by TRIGRAM_DATABASE_URL
     trigram_url          its database with all tables and the small seed, for tests that only read
     gateway_server       starts gunicorn over a database: gateway_server(url, MAX_PAGE_SIZE="10").service_root
+    conformance_files    the standard's own test cases and schemas, outside of the project
     golden               golden("metadata.xml", text) compares with tests/golden, or rewrites it under --golden
 
 URLs connect as the ordinary role. With pytest-xdist each process has databases of its own on one shared server.
@@ -28,6 +29,7 @@ from hypothesis import settings as hypothesis_settings
 import settings
 from local import servers, web
 from local.servers import Server
+from tests import given
 
 GOLDEN = Path(__file__).parent / "golden"
 TEST_DATA = servers.DATA / "test"
@@ -52,6 +54,12 @@ def no_settings_from_outside() -> None:
     """The tests are the same whatever the shell has set: DATABASE_URL and every other setting is taken away."""
     for one in settings.documentation():
         os.environ.pop(one.variable, None)
+
+
+@pytest.fixture(scope="session")
+def conformance_files() -> None:
+    """The standard's own test cases and schemas: skips without them, fails in CI."""
+    given.require_conformance()
 
 
 @pytest.fixture(scope="session")

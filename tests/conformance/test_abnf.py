@@ -6,7 +6,6 @@ the service tolerates beyond the grammar (`Rules.lenient`) is tested in tests/ur
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Callable
@@ -27,10 +26,10 @@ from odata.url.options import canonical_name, query_options
 from odata.url.parts import split
 from odata.url.search import search_expr
 from odata.url.tokens import END, Budget, Tokens
+from tests.given import CONFORMANCE
 
 HERE = Path(__file__).parent
-FOLDER = Path(os.environ.get("CONFORMANCE_DIR", HERE.parents[2] / "shared" / "conformance"))
-FILE = FOLDER / "odata-abnf-testcases.yaml"
+FILE = CONFORMANCE / "odata-abnf-testcases.yaml"
 STRICT = Rules(lenient=False)
 TAB = "\u2409"
 NUMBER_OF_CASES = 840
@@ -224,9 +223,7 @@ def cases() -> list[dict[str, str]]:
 
 CASES = cases()
 DIFFERENCES = tomllib.loads((HERE / "abnf_differences.toml").read_text(encoding="utf-8")).get("difference", [])
-needs_cases = pytest.mark.skipif(
-    not CASES, reason=f"no {FILE}; set CONFORMANCE_DIR to the folder with the OASIS test cases"
-)
+needs_cases = pytest.mark.usefixtures("conformance_files")
 
 
 def outcome(case: dict[str, str]) -> tuple[bool, int | None]:

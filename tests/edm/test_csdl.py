@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal as OneOf
@@ -23,9 +22,9 @@ from odata.exposure import (
     ExposedSet,
     Exposure,
 )
+from tests.given import CONFORMANCE
 from tests.models import everything, session
 
-CONFORMANCE = Path(os.environ.get("CONFORMANCE_DIR", Path(__file__).parents[3] / "shared" / "conformance"))
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 FEATURES = Features(functions=("contains", "startswith"))
 VERSIONS: tuple[OneOf["4.0", "4.01"], ...] = ("4.0", "4.01")
@@ -86,10 +85,8 @@ EXPOSURES = {
 
 
 @pytest.fixture(scope="session")
-def schema() -> Callable[[str], etree.XMLSchema]:
+def schema(conformance_files: None) -> Callable[[str], etree.XMLSchema]:
     """The XML Schema of CSDL by version; see NOTICE.md of the conformance data."""
-    if not CONFORMANCE.is_dir():
-        pytest.skip(f"no conformance data in {CONFORMANCE}; name its place in CONFORMANCE_DIR")
     schemas = {version: _schema(CONFORMANCE / f"csdl-{version}") for version in VERSIONS}
     return schemas.__getitem__
 

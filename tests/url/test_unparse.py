@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -31,9 +28,9 @@ from odata.url.nodes import (
 )
 from odata.url.nodes import Path as MemberPath
 from odata.url.unparse import unparse, unparse_expression, without_spans
+from tests.given import CONFORMANCE
 
-FOLDER = Path(os.environ.get("CONFORMANCE_DIR", Path(__file__).parents[3] / "shared" / "conformance"))
-FILE = FOLDER / "odata-abnf-testcases.yaml"
+FILE = CONFORMANCE / "odata-abnf-testcases.yaml"
 EXPRESSIONS = {"commonExpr", "boolCommonExpr", "firstMemberExpr", "propertyPathExpr", "primitiveLiteral"}
 OPTIONS = {"queryOptions", "filter", "search", "orderby", "select", "expand", "compute", "systemQueryOption"}
 
@@ -65,7 +62,7 @@ def assert_round_trip(path: str, query: str) -> None:
     assert unparse(again) == unparse(url)
 
 
-@pytest.mark.skipif(not FILE.exists(), reason=f"no {FILE}; set CONFORMANCE_DIR to the folder with the OASIS test cases")
+@pytest.mark.usefixtures("conformance_files")
 def test_positive_cases_make_the_round_trip() -> None:
     count = 0
     for path, query in targets():
