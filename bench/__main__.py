@@ -1,4 +1,4 @@
-"""python -m bench [run|plans|workers]: `run` measures w1 to w10 beside floor, ORM stack and PostgREST and prints the verdicts.
+"""python -m bench [run|plans|workers]: `run` measures w1 to w10 beside floor, ORM stack and PostgREST.
 
 --quotes N     size of the seed (1,000,000)      --only w1,w7     some workloads
 --quick        short samples                      --rounds N       how often the stacks take turns

@@ -1,6 +1,6 @@
 """The database of the measurements: a private server with pg_trgm, and a seed that is kept between runs.
 
-A second run starts at once: the data directory stays in .data/bench; a database that is whole is migrated, not made again.
+A second run starts at once: the data directory stays in .data/bench; a database that is whole is only migrated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OPTIONS = servers.FAST_BUT_FORGETFUL | {
 """Statistics are made by the seed; nothing runs beside what is measured."""
 
 PEER_INDEX = "CREATE INDEX IF NOT EXISTS bench_quote_name ON gateway.quote USING gin (name gin_trgm_ops)"
-"""PostgREST compares under the column's own collation, which our search index cannot serve: it gets one that it can use."""
+"""PostgREST compares under the column's own collation, which our search index cannot serve: it gets its own."""
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from psycopg import RawCursor
 import app as gateway
 import settings
 from bench.database import ORG
-from bench.statements import STATEMENTS
+from bench.statements import STATEMENTS, UNPREPARED
 from models.database import libpq_url
 from odata.messages import Request, Response
 from odata.pipeline import Trace
@@ -39,9 +39,13 @@ def fetch(url: str, workload: str, arguments: list[str]) -> bytes:
         _own.connection = psycopg.connect(url, autocommit=True, options=options, cursor_factory=RawCursor)
         _own.connection.prepare_threshold = 1
         load_undecoded(_own.connection.adapters)
-    row = _own.connection.execute(STATEMENTS[workload], arguments).fetchone()
+    row = _own.connection.execute(STATEMENTS[workload], arguments, prepare=_prepare(workload)).fetchone()
     body: bytes = row[0]
     return body
+
+
+def _prepare(workload: str) -> bool | None:
+    return False if workload in UNPREPARED else None
 
 
 def create_app() -> Callable[..., Iterable[bytes]]:

@@ -47,8 +47,8 @@ def wrk(
     sent = stack.headers | (headers or {})
     words = [word for name, value in sent.items() for word in ("-H", f"{name}: {value}")]
     command = [
-        program, "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "20s", *words, "-s", str(SCRIPT), stack.url,
-        "--", str(listed), str(time.monotonic_ns() % len(paths)),
+        program, "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "20s", *words,
+        "-s", str(SCRIPT), stack.url, "--", str(listed), str(time.monotonic_ns() % len(paths)),
     ]  # fmt: skip
     before = stack.cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
@@ -88,7 +88,10 @@ def one_by_one(
 def scan(
     stack: Stack, first: str, following: re.Pattern[bytes], template: str, *, rows: int, rows_a_page: int
 ) -> float:
-    """Rows a second of a scan by pages over one connection; `following` finds in an answer what the next path is made of."""
+    """Rows a second of a scan by pages over one connection.
+
+    following: finds, at the end of an answer, what comes behind `template` in the next path; the last one counts.
+    """
     target = urlsplit(stack.url)
     connection = HTTPConnection(target.hostname or "", target.port, timeout=60)
     path, read = first, 0
@@ -97,13 +100,10 @@ def scan(
         connection.request("GET", path, headers=stack.headers)
         body = connection.getresponse().read()
         read += rows_a_page
-        found = following.search(body, max(len(body) - 4000, 0))
-        if found is None:
+        found = following.findall(body, max(len(body) - 4000, 0))
+        if not found:
             raise Trouble(f"{stack.name}: the scan ends after {read} rows: {body[:200]!r}")
-        last = found
-        for last in following.finditer(body, max(len(body) - 4000, 0)):
-            pass
-        path = template + last.group(1).decode()
+        path = template + found[-1].decode()
     took = time.perf_counter() - began
     connection.close()
     return read / took

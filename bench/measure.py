@@ -1,4 +1,4 @@
-"""One run: answers checked, then the stacks by turns, then what has a must of its own (depth, patterns, 64 connections, memory).
+"""One run: answers checked, then the stacks by turns, then what has a must of its own (depth, patterns, memory ...).
 
 Absolute figures drift with the machine; only ratios inside one run are compared.
 """
@@ -95,7 +95,7 @@ HEADERS = {
 def _rates(
     workload: Workload, stacks: dict[str, Stack], seconds: float, rounds: int, costs: dict[tuple[str, int, str], float]
 ) -> dict[tuple[str, int, str], float]:
-    """Requests a second of each stack at 8 connections, of gateway, floor and PostgREST at 1 as well; they take turns."""
+    """Requests a second of each stack at 8 connections, of some at 1 as well; they take turns."""
     plan = [(8, name) for name in stacks] + [(1, name) for name in ("gateway", "floor", "raw", "postgrest")]
     measured: dict[tuple[str, int, str], list[float]] = {}
     for _ in range(rounds):
@@ -177,6 +177,7 @@ def _depth(connection: psycopg.Connection, gateway: Stack, chosen: list[str]) ->
     ).fetchone()
     assert row is not None
     far = min(900_000, row[0] * 19 // 20)
+    in_hundreds = HEADERS["w8", "gateway"]
     near_paths, far_paths = (
         [
             "/odata/v4/" + workloads._odata(*workloads.page_at(connection, start + 101 * step).odata)
@@ -185,7 +186,7 @@ def _depth(connection: psycopg.Connection, gateway: Stack, chosen: list[str]) ->
         for start in (1000, far)
     )
     near, distant = (
-        median(one_by_one(gateway, paths, rounds=3, headers=HEADERS["w8", "gateway"])) for paths in (near_paths, far_paths)
+        median(one_by_one(gateway, paths, rounds=3, headers=in_hundreds)) for paths in (near_paths, far_paths)
     )
     text = f"w8: row 1,000 {near:.2f} ms, row {far:,} {distant:.2f} ms; 1.2 near / far"
     yield Verdict(text=text, ratio=1.2 * near / distant, must=1, holds=distant < 1.2 * near)

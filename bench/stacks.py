@@ -31,7 +31,7 @@ PROCESSES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """One running server. url: without a slash at its end; headers: of every request; process: the first of its processes."""
+    """One running server. url: no slash at its end; headers: of every request; process: the first of its processes."""
 
     name: str
     url: str
@@ -54,7 +54,8 @@ class Stack:
     def cpu_seconds(self) -> float:
         """What this server and the database have worked since they started."""
         database = psutil.Process(int((HOME / "postgres" / "data" / "postmaster.pid").read_text().split("\n")[0]))
-        return sum(_cpu_seconds(process) for root in (self.process, database) for process in (root, *root.children(recursive=True)))
+        roots = (self.process, database)
+        return sum(_cpu_seconds(one) for root in roots for one in (root, *root.children(recursive=True)))
 
     def worker_bytes(self) -> int:
         """Resident memory of the largest worker process."""
@@ -67,7 +68,8 @@ def _cpu_seconds(process: psutil.Process) -> float:
         times = process.cpu_times()
     except psutil.Error:
         return 0.0
-    return float(times.user + times.system + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0))
+    ended = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    return float(times.user + times.system + ended)
 
 
 def login(username: str) -> dict[str, str]:

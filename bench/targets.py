@@ -33,7 +33,7 @@ MUSTS = (("postgrest", POSTGREST), ("floor", FLOOR), ("orm", ORM), ("bare", BARE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One must: what was measured, beside what, and what it should have been. ratio None: not comparable, said in `text`."""
+    """One must: what was measured, beside what, what it should have been. ratio None: not comparable, says `text`."""
 
     text: str
     ratio: float | None

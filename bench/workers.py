@@ -1,4 +1,4 @@
-"""Which worker class of gunicorn serves the gateway best: small reads mixed, few and many connections, classes by turns."""
+"""Which worker class of gunicorn serves best: small reads mixed, few and many connections, classes by turns."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ CLASSES = {
 CONNECTIONS = (8, 32, 64)
 MIX = ("w1", "w2", "w3")
 ROUNDS = 3
+GATEWAY = frozenset({"gateway"})
 
 
 def report(quotes: int) -> int:
@@ -31,7 +32,7 @@ def report(quotes: int) -> int:
         paths = [path for workload in made for path in workload.paths["gateway"][:300]]
         random.Random(1).shuffle(paths)
         started = {
-            name: running.enter_context(stacks.running(url, gateway_words=words, only=frozenset({"gateway"})))["gateway"]
+            name: running.enter_context(stacks.running(url, gateway_words=words, only=GATEWAY))["gateway"]
             for name, words in chosen.items()
         }
         print("| connections | class | requests/s | p50 ms | p99 ms | errors | largest worker |")
@@ -41,7 +42,7 @@ def report(quotes: int) -> int:
                 for name, stack in started.items():
                     result = wrk(stack, paths, connections=connections, seconds=2)
                     print(
-                        f"| {connections} | {name} | {result.per_second:,.0f} | {result.p50_ms:.1f} | {result.p99_ms:.1f} "
-                        f"| {result.errors} | {stack.worker_bytes() / 1e6:.0f} MB |"
+                        f"| {connections} | {name} | {result.per_second:,.0f} | {result.p50_ms:.1f} "
+                        f"| {result.p99_ms:.1f} | {result.errors} | {stack.worker_bytes() / 1e6:.0f} MB |"
                     )
     return 0

@@ -1,6 +1,7 @@
-"""The workloads w1 to w10: what each is, and for each stack the paths to ask for, parameters changing with every request.
+"""The workloads w1 to w8: what each is, and the paths to ask each stack for, parameters changing with every request.
 
-In: a seeded database. Out: a Workload with paths by stack and, for the check before anything is timed, what the database itself answers.
+In: a seeded database. Out: a Workload with paths by stack and, for the check before anything is timed, what the
+database itself answers.
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ SECRET = "a secret of the measurements, 48 characters long.."
 SELECT = ",".join(property_name(name) for name in EIGHT)
 PEER = ",".join(EIGHT)
 PEER_LINES = "quote_line(*)"
-"""PostgREST gets the form that it answers fastest: no aliases, and no list where all is wanted (a list of 31 costs it 4 ms)."""
+"""PostgREST gets the form it answers fastest: no aliases, no list where all is wanted (a list of 31 costs it 4 ms)."""
 PEER_NEWEST = "created_at.desc,id.desc"
+PEER_PAGE = {"order": PEER_NEWEST, "limit": "25", "select": PEER}
+PEER_EXPAND = {"quote_line.order": "line_number", "select": f"{PEER},{PEER_LINES}"}
+ORM_PAGE = {"$top": "25", "$select": ",".join(EIGHT)}
+COUNT = {"$count": "true"}
 REQUESTS = 300
 STACKS = ("gateway", "floor", "bare", "raw", "orm", "postgrest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """paths: by stack. expected: for the first paths, the ids that the database answers, in order; None where only the number is known.
-
-    rows: of one answer of w10, for rows/s. count: whether PostgREST is asked for an exact count.
-    """
+    """paths: by stack. expected: of the first paths, the ids that the database answers, in order."""
 
     name: str
     title: str
@@ -45,7 +47,10 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request: OData path and options; the floor's values; PostgREST's filters; the ORM's options, "" where it has none."""
+    """One request: OData path and options; the floor's values; PostgREST's options; the ORM's path and options.
+
+    where, order, top: the same for the database itself, the check.
+    """
 
     odata: tuple[str, dict[str, str]]
     values: Sequence[Any]
@@ -76,9 +81,7 @@ def _workload(connection: psycopg.Connection, name: str) -> Workload:
             case.orm[0] + ("?" + urlencode(case.orm[1], quote_via=percent_encoded) if case.orm[1] else "")
         )
     expected = [_ids(connection, case) for case in made[:3]]
-    return Workload(
-        name=name, title=title, paths=paths, expected=expected, ordered=name not in UNORDERED
-    )
+    return Workload(name=name, title=title, paths=paths, expected=expected, ordered=name not in UNORDERED)
 
 
 def _odata(path: str, options: dict[str, str]) -> str:
@@ -94,8 +97,14 @@ def _peer(filters: dict[str, Any]) -> str:
 
 
 def _ids(connection: psycopg.Connection, case: Case) -> list[str]:
-    statement = f"SELECT id::text AS key FROM gateway.quote WHERE org_id = %s AND deleted_at IS NULL AND {case.where} ORDER BY {case.order} LIMIT {case.top}"  # noqa: S608
-    return [row[0] for row in connection.execute(statement, (ORG,), prepare=False)]  # type: ignore[arg-type]
+    rows = "FROM gateway.quote WHERE org_id = %s AND deleted_at IS NULL"
+    statement = f"SELECT id::text AS key {rows} AND {case.where} ORDER BY {case.order} LIMIT {case.top}"
+    return [row[0] for row in connection.execute(statement, (ORG,), prepare=False)]
+
+
+def _page(filter_text: str, order: str = "") -> dict[str, str]:
+    """OData's options of a page of 25."""
+    return {"$filter": filter_text, **({"$orderby": order} if order else {}), "$top": "25", "$select": SELECT}
 
 
 # --- parameters ------------------------------------------------------------------------------------------------------
@@ -109,7 +118,7 @@ def _sample(
         f"SELECT {columns} FROM gateway.quote TABLESAMPLE SYSTEM (2) REPEATABLE (1) "  # noqa: S608
         "WHERE org_id = %s AND deleted_at IS NULL AND grand_total > 0 AND account_id IS NOT NULL ORDER BY id"
     )
-    rows = connection.execute(statement, (ORG,)).fetchall()  # type: ignore[arg-type]
+    rows = connection.execute(statement, (ORG,)).fetchall()
     return rng.sample(rows, min(number, len(rows)))
 
 
@@ -127,10 +136,10 @@ def one(connection: psycopg.Connection, rng: random.Random) -> Iterator[Case]:
 def filtered(connection: psycopg.Connection, rng: random.Random) -> Iterator[Case]:
     for status, total in _sample(connection, "status, round(grand_total / 2, 2)", rng):
         yield Case(
-            ("Quotes", {"$filter": f"Status eq '{status}' and GrandTotal gt {total}", "$orderby": "CreatedAt desc", "$top": "25", "$select": SELECT}),
+            ("Quotes", _page(f"Status eq '{status}' and GrandTotal gt {total}", order="CreatedAt desc")),
             [status, total],
-            {"status": f"eq.{status}", "grand_total": f"gt.{total}", "order": PEER_NEWEST, "limit": "25", "select": PEER},
-            ("/quotes", {"$filter": f"status eq '{status}' and grand_total gt {total}", "$top": "25", "$select": ",".join(EIGHT)}),
+            PEER_PAGE | {"status": f"eq.{status}", "grand_total": f"gt.{total}"},
+            ("/quotes", ORM_PAGE | {"$filter": f"status eq '{status}' and grand_total gt {total}"}),
             f"status = '{status}' AND grand_total > {total}",
         )  # fmt: skip
 
@@ -149,7 +158,10 @@ def related(connection: psycopg.Connection, rng: random.Random) -> Iterator[Case
 
 def counted(connection: psycopg.Connection, rng: random.Random) -> Iterator[Case]:
     """About 30,000 matches: a status from a moment on."""
-    share = "SELECT created_at FROM gateway.quote WHERE org_id = %s AND status = %s AND deleted_at IS NULL ORDER BY created_at DESC OFFSET %s LIMIT 1"
+    share = (
+        "SELECT created_at FROM gateway.quote WHERE org_id = %s AND status = %s AND deleted_at IS NULL "
+        "ORDER BY created_at DESC OFFSET %s LIMIT 1"
+    )
     matches = min(30_000, _number_of(connection) // 34)
     for status in ("Accepted", "In Review", "Needs Review", "Presented"):
         for _ in range(15):
@@ -157,10 +169,10 @@ def counted(connection: psycopg.Connection, rng: random.Random) -> Iterator[Case
             assert row is not None
             since = row[0].strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             yield Case(
-                ("Quotes", {"$filter": f"Status eq '{status}' and CreatedAt ge {since}", "$top": "25", "$count": "true", "$select": SELECT}),
+                ("Quotes", _page(f"Status eq '{status}' and CreatedAt ge {since}") | COUNT),
                 [status, since],
-                {"status": f"eq.{status}", "created_at": f"gte.{since}", "order": PEER_NEWEST, "limit": "25", "select": PEER},
-                ("/quotes", {"$filter": f"status eq '{status}' and created_at ge {since}", "$top": "25", "$count": "true", "$select": ",".join(EIGHT)}),
+                PEER_PAGE | {"status": f"eq.{status}", "created_at": f"gte.{since}"},
+                ("/quotes", ORM_PAGE | COUNT | {"$filter": f"status eq '{status}' and created_at ge {since}"}),
                 f"status = '{status}' AND created_at >= '{since}'",
             )  # fmt: skip
 
@@ -180,8 +192,8 @@ def expanded(connection: psycopg.Connection, rng: random.Random) -> Iterator[Cas
         yield Case(
             ("Quotes", {"$filter": f"CreatedAt lt {until}", "$top": "25", "$select": SELECT, "$expand": "Lines"}),
             [until],
-            {"created_at": f"lt.{until}", "order": PEER_NEWEST, "quote_line.order": "line_number", "limit": "25", "select": f"{PEER},{PEER_LINES}"},
-            ("/quotes", {"$filter": f"created_at lt {until}", "$top": "25", "$select": ",".join(EIGHT), "$expand": "lines"}),
+            PEER_PAGE | PEER_EXPAND | {"created_at": f"lt.{until}"},
+            ("/quotes", ORM_PAGE | {"$filter": f"created_at lt {until}", "$expand": "lines"}),
             f"created_at < '{until}'",
         )  # fmt: skip
 
@@ -222,7 +234,7 @@ def matching(connection: psycopg.Connection, rng: random.Random, *, from_start: 
             ("Quotes", {"$filter": f"{function}(Name,'{part}')", "$orderby": "Id", "$top": "25", "$select": SELECT}),
             [pattern],
             {"name": "ilike." + pattern.replace("%", "*"), "limit": "25", "select": PEER},
-            ("/quotes", {"$filter": f"{function}(name,'{part}')", "$orderby": "id", "$top": "25", "$select": ",".join(EIGHT)}),
+            ("/quotes", ORM_PAGE | {"$filter": f"{function}(name,'{part}')", "$orderby": "id"}),
             f"""name COLLATE "default" ILIKE '{pattern.replace("%", "%%")}'""",
             "id",
         )  # fmt: skip
@@ -247,7 +259,7 @@ def deep(connection: psycopg.Connection, rng: random.Random) -> Iterator[Case]:
 
 
 def page_at(connection: psycopg.Connection, skip: int) -> Case:
-    """The page of 100 after `skip` rows: a next link of the gateway, a row comparison of the floor, an offset elsewhere."""
+    """The page of 100 after `skip` rows: the gateway's next link, the floor's row comparison, an offset elsewhere."""
     row = connection.execute(ROW_AT, (ORG, skip - 1)).fetchone()
     assert row is not None
     written, key = row[0], row[1]
