@@ -66,28 +66,30 @@ def credentials() -> None:
 @click.option("--profile", default="strict", show_default=True, type=click.Choice(["salesforce", "strict"]))
 @click.option("--scope", default="read", show_default=True, type=click.Choice(["read", "write"]))
 @click.option("--sets", metavar="Quotes,Jobs", help="Only these entity sets; all of them without it.")
-@click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The day it ends (UTC).")
+@click.option(
+    "--expires", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The first day without access (UTC)."
+)
 def create_credential(org: str, profile: str, scope: str, sets: str | None, expires: datetime | None) -> None:
-    """Make a credential; its secret is shown once."""
+    """Make a credential; its secret is shown once. An org seen for the first time gets the default discount rules."""
     from models import database
     from models.credential import create
+    from models.discount_rule import ensure_default_rules
 
-    names = tuple(name.strip() for name in sets.split(",")) if sets else None
+    org_id, names, ends = _org(org), _set_names(sets), _end(expires)
     with _one_line(), database.engine(_settings("DATABASE_URL").database_url).begin() as connection:
-        issued = create(
-            connection,
-            org_id=_org(org),
-            profile=profile,
-            scope=scope,
-            sets=names,
-            expires_at=expires.replace(tzinfo=UTC) if expires else None,
-        )
+        database.set_org(connection, org_id)
+        issued = create(connection, org_id=org_id, profile=profile, scope=scope, sets=names, expires_at=ends)
+        added = ensure_default_rules(connection, org_id)
     _show(issued.username, issued.secret)
+    if added:
+        click.echo(f"{org_id} is new: it got {added} default discount rules")
 
 
 @credentials.command("rotate")
 @click.argument("username")
-@click.option("--hours", default=24, show_default=True, help="How long the present secret stays valid.")
+@click.option(
+    "--hours", default=24, show_default=True, type=click.IntRange(0, 8760), help="How long the present one stays valid."
+)
 def rotate_credential(username: str, hours: int) -> None:
     """Make a new secret; the present one stays valid for a while."""
     from models import database
@@ -223,7 +225,34 @@ def _org(text: str) -> str:
 
     if not re.fullmatch("00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?", text):
         raise click.ClickException(f"'{text}' is no organization id; it needs 15 or 18 characters that begin with 00D")
-    return widen_record_id(text)
+    widened = widen_record_id(text[:15])
+    if len(text) == 18 and text != widened:
+        raise click.ClickException(
+            f"'{text}' is no organization id: its last three characters should be {widened[15:]} (letter case counts)"
+        )
+    return widened
+
+
+def _set_names(text: str | None) -> tuple[str, ...] | None:
+    """Names of entity sets, None for all."""
+    from models import SETS
+
+    if text is None:
+        return None
+    known = [one.name for one in SETS]
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise click.ClickException(f"'{text}' names no entity set '{', '.join(unknown)}'; there are {', '.join(known)}")
+    return names
+
+
+def _end(day: datetime | None) -> datetime | None:
+    """The moment a credential ends, in UTC."""
+    end = day.replace(tzinfo=UTC) if day else None
+    if end is not None and end <= datetime.now(UTC):
+        raise click.ClickException(f"--expires {end:%Y-%m-%d} is over already; it is the first day without access")
+    return end
 
 
 def _show(username: str, secret: str) -> None:

@@ -49,7 +49,6 @@ credential = Table(
     moment("previous_valid_until"),
     moment("expires_at"),
     moment("revoked_at"),
-    moment("last_used_at"),
     moment("created_at", nullable=False, default=NOW),
     moment("updated_at", nullable=False, default=NOW),
     PrimaryKeyConstraint("org_id", "id"),
@@ -75,7 +74,6 @@ class CredentialRow:
     previous_valid_until: datetime | None
     expires_at: datetime | None
     revoked_at: datetime | None
-    last_used_at: datetime | None
     created_at: datetime
 
     def hashes(self, now: datetime) -> tuple[str, ...]:
@@ -183,7 +181,7 @@ def listing(connection: Connection, org_id: str | None = None) -> tuple[Credenti
 
 FIND: Final = (
     "SELECT org_id, username, profile, scope, sets, secret_hash, secret_previous_hash, previous_valid_until, "
-    "expires_at, revoked_at, last_used_at, created_at FROM gateway.credential WHERE username = %s"
+    "expires_at, revoked_at, created_at FROM gateway.credential WHERE username = %s"
 )
 """The look-up of a login. It has no org: the credential is what names it."""
 
@@ -199,18 +197,6 @@ def find(connection: Connection | psycopg.Connection[Any], username: str) -> Cre
         with connection.cursor(row_factory=tuple_row) as cursor:
             row = cursor.execute(FIND, (username,)).fetchone()
     return None if row is None else _row(row)
-
-
-def touch(connection: Connection, username: str, *, every: timedelta = timedelta(hours=1)) -> None:
-    """Note that a credential was used; writes at most once in `every`, so that a busy one costs nothing."""
-    connection.execute(
-        credential.update()
-        .where(
-            credential.c.username == username,
-            credential.c.last_used_at.is_(None) | (credential.c.last_used_at < func.now() - every),
-        )
-        .values(last_used_at=func.now())
-    )
 
 
 class UnknownCredentialError(LookupError):

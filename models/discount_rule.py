@@ -56,4 +56,4 @@ def ensure_default_rules(connection: Connection, org_id: str) -> int:
         {"org_id": org_id, "region": region, "rate_percent": rate, "valid_from": FIRST_DAY}
         for region, rate in DEFAULT_RATES
     ]
-    return connection.execute(insert(discount_rule).on_conflict_do_nothing(), rows).rowcount
+    return connection.execute(insert(discount_rule).values(rows).on_conflict_do_nothing()).rowcount

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from models import credential, database
@@ -108,12 +108,3 @@ def test_found_over_psycopg(connection: Connection, seeded_url: str) -> None:
 def test_a_text_that_is_no_hash_matches_nothing() -> None:
     assert not credential.verify_hash("", "secret")
     assert not credential.verify_hash("secret", "secret")
-
-
-def test_use_is_noted_coarsely(connection: Connection) -> None:
-    issued = credential.create(connection, org_id=ORG)
-    credential.touch(connection, issued.username)
-    place = "SELECT ctid::text FROM gateway.credential WHERE username = :name"
-    before = connection.execute(text(place), {"name": issued.username}).scalar_one()
-    credential.touch(connection, issued.username)
-    assert connection.execute(text(place), {"name": issued.username}).scalar_one() == before
