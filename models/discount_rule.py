@@ -56,4 +56,5 @@ def ensure_default_rules(connection: Connection, org_id: str) -> int:
         {"org_id": org_id, "region": region, "rate_percent": rate, "valid_from": FIRST_DAY}
         for region, rate in DEFAULT_RATES
     ]
-    return connection.execute(insert(discount_rule).values(rows).on_conflict_do_nothing()).rowcount
+    added = insert(discount_rule).values(rows).on_conflict_do_nothing().returning(discount_rule.c.id)
+    return len(connection.execute(added).all())

@@ -80,7 +80,7 @@ YESTERDAY = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
     [
         (
             ("create", "--org", "00D12"),
-            "'00D12' is no organization id; it needs 15 or 18 characters that begin with 00D",
+            "'00D12' is no organization id; it needs 15 or 18 characters",
         ),
         (("create", "--org", "0065g000004AbCd"), "'0065g000004AbCd' is no organization id"),
         (("create", "--org", NEW_ORG + "AAA"), "is no organization id: its last three characters"),
