@@ -28,7 +28,7 @@ from odata.plan.values import widen_record_id
 from odata.protocol.auth import Authenticator, Platform
 from odata.protocol.basic import Basic, BasicLimits, FindCredential
 from odata.protocol.bearer import Bearer, TokenRules
-from odata.protocol.blueprint import AnyPath, Http, blueprint
+from odata.protocol.blueprint import ALLOW, PREFIX, AnyPath, Http, blueprint
 from odata.protocol.bodies import BodyLimits
 from odata.protocol.capture import Capture
 from odata.protocol.keys import Algorithm, FileKey, Keys, PublishedKeys
@@ -244,7 +244,7 @@ def _refused(problem: HTTPException) -> Response:
     allow = dict(problem.get_headers(request.environ)).get("Allow")
     response = _error(_named(phrase.replace(" ", ""), status, f"{phrase}: {request.path}"))
     if allow:
-        response.headers["Allow"] = allow
+        response.headers["Allow"] = ALLOW if request.path.startswith(PREFIX) else allow
     return response
 
 

@@ -225,7 +225,7 @@ def _written(
         return links.next_link(keys, None if asked is None else asked - rows)
 
     named = None if row is None else dict(zip(prepared.statement.columns, row, strict=True))
-    here = ForRequest(entity=links.parts.segments[0], next_link=next_link, row_bytes=service.limits.max_row_bytes)
+    here = ForRequest(segments=links.parts.segments, next_link=next_link, row_bytes=service.limits.max_row_bytes)
     written = write(plan, prepared.frame, named, here)
     trace.facts.update(set=plan.set.name, rows=written.rows)
     if plan.kind == "value" and plan.of_property is not None and plan.of_property.type.name == "Edm.Binary":

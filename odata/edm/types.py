@@ -293,3 +293,18 @@ _CONVERTERS: dict[str, Callable[[PrimitiveType, str, str], str]] = {
     "enum": _never,
     "null": _never,
 }
+
+
+NATIVE_TYPES = frozenset({STRING.name, BOOLEAN.name, DOUBLE.name})
+"""What a JSON value tells by itself."""
+
+
+def type_annotation(type: PrimitiveType, *, hash_sign: bool) -> str | None:
+    """The control information "type" of a property under metadata=full, None where JSON says it all.
+
+    Args: hash_sign: 4.0 writes "#Decimal"; 4.01 drops the sign before built-in types. Standard: JSON Format, "type".
+    """
+    if type.name in NATIVE_TYPES:
+        return None
+    name = type.name.removeprefix("Edm.")
+    return f"#{name}" if hash_sign or name == type.name else name

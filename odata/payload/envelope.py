@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from odata.edm.types import type_annotation
 from odata.errors import NotFound, PayloadTooLarge
 from odata.payload.context_urls import (
     Expansion,
@@ -57,14 +58,18 @@ NextLink: TypeAlias = Callable[[tuple[str | None, ...], int], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForRequest:
-    """What differs between requests of one shape. entity: the first segment of the resource path, decoded.
+    """What differs between requests of one shape. segments: of the resource path, decoded.
 
     next_link: asked only when more follows. row_bytes: limit for one entity.
     """
 
-    entity: str
+    segments: tuple[str, ...]
     next_link: NextLink
     row_bytes: int
+
+    @property
+    def path(self) -> str:
+        return "/".join(self.segments)
 
 
 def frame(plan: ReadPlan, format: Format, root: str) -> Frame:
@@ -86,13 +91,20 @@ def _context_url(plan: ReadPlan, format: Format, root: str) -> str:
     return context_url(root, _shape(plan.selection), version=format.version, entity=plan.kind == "entity")
 
 
-def _shape(selection: Selection) -> Shape:
+def _shape(selection: Selection, repeated: str | None = None) -> Shape:
+    """repeated: the navigation property that $levels expands again here; "+" has said so already."""
     return Shape(
         selection.variable.set.name,
         selection.listed,
         tuple(
-            Expansion(item.name, _shape(item.selection), reference=item.mode != "entities", recursive=item.recursive)
+            Expansion(
+                item.name,
+                _shape(item.selection, item.name if item.recursive else None),
+                reference=item.mode != "entities",
+                recursive=item.recursive,
+            )
             for item in selection.expansions
+            if item.name != repeated
         ),
     )
 
@@ -107,7 +119,7 @@ def write(plan: ReadPlan, frame: Frame, row: Row | None, here: ForRequest) -> An
     Raises: NotFound (404) when the path leads to nothing; PayloadTooLarge (413) for one entity above the limit.
     """
     if row is None or row.get("parent") is False:
-        raise NotFound(f"No such entity in {plan.steps[0].variable.set.name}.")
+        raise NotFound(f"There is nothing at {here.path}.", target=here.path)
     return WRITERS[plan.kind](plan, frame, row, here)
 
 
@@ -147,7 +159,7 @@ def _entity(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:
         return Answer(status=204, rows=0)
     body = _body(row)
     if len(body) > here.row_bytes:
-        raise _too_large(f"the path {here.entity}", plan, body, here)
+        raise _too_large(f"the path {here.path}", plan, body, here)
     separator = b"," if frame.context and body != b"{}" else b""
     return Answer(body=(b"{", frame.context, separator, memoryview(body)[1:]), etag=_text(row.get("etag")))
 
@@ -156,12 +168,20 @@ def _property(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answe
     assert plan.of_property is not None
     if row["body"] is None:
         return Answer(status=204, rows=0)
-    context = b""
-    if frame.format.metadata != "none" and len(plan.steps) == 1:
-        context = _context(frame.prefix, property_url(frame.root, here.entity, plan.of_property.name)) + b","
-    elif frame.format.metadata != "none":
-        context = _context(frame.prefix, type_url(frame.root, plan.of_property.type.name)) + b","
-    return Answer(body=(b"{", context, b'"value":', _body(row), b"}"), etag=_text(row.get("etag")))
+    control = b""
+    if frame.format.metadata != "none":
+        control = _context(frame.prefix, _property_context(plan, frame, here)) + b","
+    annotation = type_annotation(plan.of_property.type, hash_sign=frame.prefix != b"@")
+    if frame.format.metadata == "full" and annotation is not None:
+        control += b'"' + frame.prefix + b'type":' + _quoted(annotation) + b","
+    return Answer(body=(b"{", control, b'"value":', _body(row), b"}"), etag=_text(row.get("etag")))
+
+
+def _property_context(plan: ReadPlan, frame: Frame, here: ForRequest) -> str:
+    assert plan.of_property is not None
+    if len(plan.steps) == 1:
+        return property_url(frame.root, here.segments[0], plan.of_property.name)
+    return type_url(frame.root, plan.of_property.type.name)
 
 
 def _value(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:

@@ -131,6 +131,8 @@ def _check_options(navigation: NavigationProperty, item: ExpandItem, options: Op
     if options.unsupported or options.compute:
         name = options.unsupported[0] if options.unsupported else "$compute"
         raise Unsupported(f"{name} inside $expand is not served.", target="$expand")
+    if item.suffix == "$count" and not navigation.collection:
+        raise InvalidOption(f"{navigation.name} leads to one entity and has no /$count.", target="$expand")
     allowed = {"$ref": REFERENCE_OPTIONS, "$count": COUNT_OPTIONS}.get(item.suffix or "", NESTED_OPTIONS)
     for name in NESTED_OPTIONS:
         if getattr(options, name) is None:
@@ -151,7 +153,8 @@ def _nested(
     explicit = expansions(options.expand, variable, scope, depth + 1, budget)
     if options.levels is None:
         return explicit
-    if navigation.target is not navigation.source:
+    everything = item.path[-1].name == "*"
+    if navigation.target is not navigation.source and not everything:
         raise InvalidOption(
             f"$levels does not apply to {navigation.name}: it does not lead back to "
             f"{navigation.source.exposed.type_name}.",
@@ -165,6 +168,8 @@ def _nested(
     if depth >= scope.limits.expand_depth:
         raise LimitExceeded(f"$levels exceeds the limit of {scope.limits.expand_depth} levels.", target="$expand")
     again = _level(item, options, levels - 1)
+    if everything:
+        return expansions((again,), variable, scope, depth + 1, budget)
     return (*(entry for entry in explicit if entry.name != navigation.name),
             _expansion(navigation, again, scope, depth + 1, budget))  # fmt: skip
 

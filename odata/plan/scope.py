@@ -17,7 +17,8 @@ from odata.url.nodes import Expression, ParameterAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """root: what $it is, None where $it is not served (keys, and inside $expand). implicit: whose properties bare names are. variables: of enclosing lambdas. aliases: with "@".
+    """root: what $it is, None where $it is not served (keys, and inside $expand). implicit: whose properties bare
+    names are. variables: of enclosing lambdas. aliases: with "@".
 
     numbers, steps (nodes bound so far) and guards are shared by all scopes of one plan. filtering: properties must be
     filterable.

@@ -60,7 +60,9 @@ def place_of(literal: Literal) -> Place:
 
 
 def classify(classifier: str, kind: str, text: str) -> Hashable:
-    """The class of a literal by an entry of CLASSIFIERS; "converts:Edm.Int32" asks whether it has that type's form, "at_most:5" for 5 characters or less."""
+    """The class of a literal by an entry of CLASSIFIERS; "converts:Edm.Int32" asks whether it has that type's form,
+    "at_most:5" for 5 characters or less.
+    """
     name, _, argument = classifier.partition(":")
     if name == "converts":
         return _converts(argument, kind, text)

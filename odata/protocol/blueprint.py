@@ -30,7 +30,10 @@ from odata.service import Principal, Service, Verify
 PREFIX = "/odata/v4"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 OVERRIDES = {"PATCH": "PATCH", "MERGE": "PATCH", "PUT": "PUT", "DELETE": "DELETE"}
-ALLOW = "GET, HEAD, POST, OPTIONS"
+ALLOW = "GET, HEAD, OPTIONS"
+ALLOW_POSTED = "POST, OPTIONS"
+CORS_METHODS = "GET, HEAD, POST, OPTIONS"
+LONGEST_TARGET = 200
 ALWAYS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 VARY_ALWAYS = VARY + ", Accept-Encoding"
 CORS_REQUEST_HEADERS = (
@@ -88,7 +91,7 @@ def _serve(http: Http) -> FlaskResponse:
     try:
         asked = _request(environ, headers)
         if asked.method == "OPTIONS":
-            reply = Response(status=204, headers=(("Allow", ALLOW), ("OData-Version", "4.0")))
+            reply = Response(status=204, headers=(("Allow", _allowed(asked.path)), ("OData-Version", "4.0")))
         else:
             with trace.stage("auth"):
                 principal = http.verify(headers, http.source(headers, environ.get("REMOTE_ADDR", "")))
@@ -96,10 +99,10 @@ def _serve(http: Http) -> FlaskResponse:
             asked = _with_body(asked, http)
             reply = _answered(http, asked, principal, trace)
     except ODataError as problem:
-        reply = _refused(problem, headers, request_id)
+        reply = _refused(problem, asked, request_id)
     except Exception:
         log.exception("request %s failed", request_id)
-        reply = _refused(InternalError("The service has a defect here."), headers, request_id)
+        reply = _refused(InternalError("The service has a defect here."), asked, request_id)
     trace.stages["total"] = (perf_counter() - started) * 1000
     return _sent(http, asked, reply, principal, trace, request_id)
 
@@ -163,8 +166,16 @@ def _answered(http: Http, asked: Request, principal: Principal, trace: Trace) ->
     return replace(reply, headers=(*reply.headers, ("Preference-Applied", applied))) if applied else reply
 
 
-def _refused(problem: ODataError, headers: dict[str, str], request_id: str) -> Response:
-    format = error_format(headers)
+def _allowed(path: str) -> str:
+    """Methods of a resource: all are read, but for those that take their query from a body."""
+    return ALLOW_POSTED if path.rstrip("/").rpartition("/")[2] in ("$query", "$batch") else ALLOW
+
+
+def _refused(problem: ODataError, asked: Request, request_id: str) -> Response:
+    """An error object; what names no option or header is about the resource."""
+    format = error_format(asked.headers)
+    if problem.target is None:
+        problem.target = asked.path[:LONGEST_TARGET] or "/"
     return Response(
         status=problem.status,
         headers=(
@@ -225,7 +236,7 @@ def _allowed_origin(http: Http, asked: Request) -> list[tuple[str, str]]:
         ("Access-Control-Expose-Headers", "OData-Version, ETag, Preference-Applied, X-Request-Id"),
     ]
     if asked.method == "OPTIONS":
-        headers.append(("Access-Control-Allow-Methods", ALLOW))
+        headers.append(("Access-Control-Allow-Methods", CORS_METHODS))
         headers.append(("Access-Control-Allow-Headers", CORS_REQUEST_HEADERS))
         headers.append(("Access-Control-Max-Age", "600"))
     return headers

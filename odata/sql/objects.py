@@ -17,12 +17,12 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause, Subquery
 
 from odata.edm.model import EntitySet
+from odata.edm.types import type_annotation
 from odata.plan.plans import Selection
 from odata.sql.context import Column, Context, number
 from odata.sql.json import Constant, constant, entity_url, etag, json_value, member_name
 
 LONGEST_ALIAS_BYTES = 63
-NATIVE_TYPES = frozenset({"Edm.String", "Edm.Boolean", "Edm.Double"})
 
 Member = tuple[str, Column]
 
@@ -116,11 +116,9 @@ def _control(context: Context, rows: Subquery, selection: Selection) -> list[Mem
 def _properties(context: Context, rows: Subquery, selection: Selection) -> list[Member]:
     shown: list[Member] = []
     for item in selection.properties:
-        if context.rendition.full and item.type.name not in NATIVE_TYPES:
-            name = item.type.name.removeprefix("Edm.")
-            # 4.01 writes built-in types without "#" (JSON Format, "Control Information: type").
-            hash_sign = "" if context.rendition.prefix == "@" and name != item.type.name else "#"
-            shown.append((f"{item.name}{context.rendition.prefix}type", constant(f"{hash_sign}{name}")))
+        annotation = type_annotation(item.type, hash_sign=context.rendition.prefix != "@")
+        if context.rendition.full and annotation is not None:
+            shown.append((f"{item.name}{context.rendition.prefix}type", constant(annotation)))
         shown.append((item.name, json_value(rows.c[item.exposed.column], item, context.rendition)))
     return shown
 

@@ -24,7 +24,8 @@ class Parts:
     """segments: decoded path segments, empty ones dropped. options: decoded (name, value) in order; value None without
     "=".
 
-    encoded_semicolons: (part, offset) of each ";" that came as %3B in an option that has $search, which takes it for text;
+    encoded_semicolons: (part, offset) of each ";" that came as %3B in an option that has $search, which takes it for
+    text;
     a bare one ends a word.
     """
 

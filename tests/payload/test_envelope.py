@@ -18,7 +18,7 @@ def test_the_context_of_a_property_names_the_entity_of_this_request() -> None:
     around = frame(plan, json_format("4.0"), ROOT)
 
     def answer(entity: str) -> bytes:
-        here = ForRequest(entity=entity, next_link=lambda *_: "", row_bytes=100)
+        here = ForRequest(segments=(entity,), next_link=lambda *_: "", row_bytes=100)
         return b"".join(write(plan, around, {"body": b'"x"'}, here).body)
 
     assert answer("Quotes(1)") == b'{"@odata.context":"https://gw.example/odata/v4/$metadata#Quotes(1)/Name","value":"x"}'
