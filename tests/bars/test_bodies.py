@@ -16,6 +16,7 @@ from tests.bars.test_hostile_urls import complaint
 from tests.conformance.serving import Client, Reply
 
 QUERY = b"$filter=Status eq 'Draft'&$top=1&$select=Id"
+PACKED = gzip.compress(QUERY, mtime=0)  # the time of day would be in the names of the tests
 JSON = {"content_type": "text/plain"}
 
 
@@ -31,9 +32,9 @@ def raw_deflate(body: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
-        ("gzip", gzip.compress(QUERY)),
-        ("GZIP", gzip.compress(QUERY)),
-        ("x-gzip", gzip.compress(QUERY)),
+        ("gzip", PACKED),
+        ("GZIP", PACKED),
+        ("x-gzip", PACKED),
         ("deflate", zlib.compress(QUERY)),
         ("identity", QUERY),
     ],
@@ -47,17 +48,17 @@ def test_a_compressed_body_is_read(quotes: Client, encoding: str, body: bytes) -
     ("encoding", "body", "status", "words"),
     [
         ("gzip", gzip.compress(b"0" * 10_000_000), 413, "inflates to more than"),
-        ("gzip", gzip.compress(gzip.compress(QUERY)), 400, "not UTF-8"),
-        ("gzip, gzip", gzip.compress(gzip.compress(QUERY)), 415, "Content-Encoding"),
+        ("gzip", gzip.compress(PACKED), 400, "not UTF-8"),
+        ("gzip, gzip", gzip.compress(PACKED), 415, "Content-Encoding"),
         ("br", QUERY, 415, "gzip and deflate"),
-        ("gzip", gzip.compress(QUERY)[:-5], 400, "cut off"),
-        ("gzip", gzip.compress(QUERY)[:12], 400, "cut off"),
+        ("gzip", PACKED[:-5], 400, "cut off"),
+        ("gzip", PACKED[:12], 400, "cut off"),
         ("gzip", b"", 400, "cut off"),
-        ("gzip", gzip.compress(QUERY) + b"x", 400, "followed by something"),
-        ("gzip", gzip.compress(QUERY) + gzip.compress(QUERY), 400, "followed by something"),
+        ("gzip", PACKED + b"x", 400, "followed by something"),
+        ("gzip", PACKED + PACKED, 400, "followed by something"),
         ("gzip", QUERY, 400, "Content-Encoding says"),
         ("deflate", raw_deflate(QUERY), 400, "Content-Encoding says"),
-        ("gzip", gzip.compress(QUERY)[:-8] + b"\0" * 8, 400, "Content-Encoding says"),
+        ("gzip", PACKED[:-8] + b"\0" * 8, 400, "Content-Encoding says"),
         ("", b"\xff\xfe$top=1", 400, "not UTF-8"),
         ("", QUERY + b"\0", 400, ""),
         ("", b"x" * 500_001, 413, "500000 bytes"),
