@@ -1,14 +1,13 @@
 """Shapes: a URL without its literals, and the bounded cache of what was prepared for each shape.
 
 In: decoded parts of a URL. Out: a key that is the same for URLs that differ in literals only, and the literals by
-place. What planning did
-with each literal decides whether another one may take its place:
+place. What planning did with each literal decides whether another one may take its place:
 
-    bound     it became a parameter of the statement; any literal of the same lexical kind fits, if the plan's guards
-    hold
+    bound     it became a parameter of the statement; any literal of the same lexical kind fits, if the guards hold
     fixed     everything else; the same text must stand there again
 
-So a plan can never be used for a URL that it does not fit, whatever the planner looked at.
+So a plan can only be used for a URL that it fits, provided that whatever planning concludes from a bound literal's text
+is a guard (`plan.values.Guards`).
 """
 
 from __future__ import annotations
@@ -22,10 +21,15 @@ from typing import Generic, TypeVar
 
 from odata.plan.values import Guard, Place
 from odata.url.parts import Parts
+from odata.url.search import WORD
 
 Prepared = TypeVar("Prepared")
 
 VARIANTS_PER_SHAPE = 16
+LARGEST_SHARE = 16
+ENTRY_BYTES = 6_000
+LITERAL_BYTES = 700
+COPIES_OF_TEXT = 4
 UNLIFTED_OPTIONS = frozenset({"select", "top", "skip", "count", "format", "levels", "schemaversion"})
 
 # The order is that of the grammar: a guid or a date is no number with something behind it.
@@ -41,7 +45,7 @@ _LITERAL = re.compile(
     r")(?![\w.:'+-])"
 )
 _SEARCH_TERM = re.compile(
-    r'(?P<p>"\s*[^"\\\s][^"\\]*")|(?<![^\s(])(?P<w>(?!(?:AND|OR|NOT)(?![^\s)]))[^\s()"]+)(?![^\s)])'
+    r'(?P<p>"\s*[^"\\\s][^"\\]*")|(?<![^\s(])(?P<w>(?!(?:AND|OR|NOT)(?![^\s)]))' + WORD + r")(?![^\s)])"
 )
 
 
@@ -127,16 +131,15 @@ class ShapeCache(Generic[Prepared]):
             held = self._shapes.get(key)
             if held is not None:
                 self._shapes.move_to_end(key)
-        for variant in held[0] if held else ():
-            if variant.serves(texts):
-                self.hits += 1
-                return variant.prepared
-        self.misses += 1
-        return None
+        served = next((variant for variant in held[0] if variant.serves(texts)), None) if held else None
+        with self._lock:
+            self.hits += served is not None
+            self.misses += served is None
+        return None if served is None else served.prepared
 
     def keep(self, key: Hashable, variant: Variant[Prepared], size_bytes: int) -> None:
-        """Remember a variant; what no longer fits goes."""
-        if self._entries == 0 or size_bytes > self._total_bytes:
+        """Remember a variant; what no longer fits goes. One that would take a large part of the cache is not kept."""
+        if self._entries == 0 or size_bytes > self._total_bytes // LARGEST_SHARE:
             return
         with self._lock:
             variants, size = self._shapes.pop(key, ([], 0))
@@ -151,6 +154,12 @@ class ShapeCache(Generic[Prepared]):
 
     def __len__(self) -> int:
         return len(self._shapes)
+
+
+def size_bytes(parts: Parts, lifted: Lifted, sql: str) -> int:
+    """About how much memory an entry takes: measured 600 bytes a literal, four copies of each text in plan and key."""
+    text = sum(map(len, parts.texts))
+    return ENTRY_BYTES + 2 * len(sql) + COPIES_OF_TEXT * text + LITERAL_BYTES * len(lifted.places)
 
 
 def variant_of(

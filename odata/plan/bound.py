@@ -39,10 +39,9 @@ class Value:
     """A literal converted to the type it meets.
 
     type: what the bind parameter is in SQL. text: as written in the URL (for strings: the value). kind: the lexical
-    kind.
-    place: (part, start, end) in the URL's parts, or None for a value that no later URL of the same shape may change.
-    transform: name of a further step on the converted text, an entry of `values.TRANSFORMS`.
-    read_as: the type whose `convert` reads the text where it is not `type` (2020 in year(x) eq 2020 becomes a date).
+    kind. place: (part, start, end) in the URL's parts, or None for a value that no later URL of the same shape may
+    change. transform: name of a further step on the converted text, an entry of `values.TRANSFORMS`. read_as: the type
+    whose `convert` reads the text where it is not `type` (2020 in year(x) eq 2020 becomes a date).
     `values.database_text` does all of it.
     """
 

@@ -1,8 +1,8 @@
 """Server-driven paging: page sizes and skip tokens.
 
-A skip token carries where the page before ended, signed and bound to query, org and profile; its values are typed
-texts that are bound,
-never parsed again. Standard: Protocol, "Server-Driven Paging"; URL Conventions, "System Query Option $skiptoken".
+A skip token carries where the page before ended, signed and bound to query, org and profile; its values are typed texts
+that are bound, never parsed again. Standard: Protocol, "Server-Driven Paging"; URL Conventions, "System Query Option
+$skiptoken".
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ class Page:
     """What is known of paging before planning.
 
     preferred_rows: the odata.maxpagesize preference. after: which boundary values of the token are null, None on page
-    1.
-    remaining: what the token leaves of $top, None without $top.
+    1. remaining: what the token leaves of $top, None without $top.
     """
 
     preferred_rows: int | None = None

@@ -30,8 +30,7 @@ class PathStep:
     """One entity or collection on the way of the resource path.
 
     variable: the entities of this step. key: (property, value) pairs of its key predicate, or (). navigation: how it
-    was
-    reached from the step before, None for the first. conditions: of /$filter segments.
+    was reached from the step before, None for the first. conditions: of /$filter segments.
     """
 
     variable: Variable
@@ -44,8 +43,7 @@ class Selection:
     """What is shown of an entity.
 
     properties: in order of declaration. expansions: in order of declaration. listed: $select as written, None without
-    one
-    (for the context URL). references: only entity references ($ref).
+    one (for the context URL). references: only entity references ($ref).
     """
 
     variable: Variable
@@ -59,9 +57,8 @@ class Selection:
 class Expansion:
     """One expanded navigation property.
 
-    mode: "entities", "references" (/$ref) or "count" (/$count). rows: nested page size. top, skip: as asked.
-    place: (part, start, end) of the nested options in the URL's parts, None without options; a nested next link
-    repeats them.
+    mode: "entities", "references" (/$ref) or "count" (/$count). rows: nested page size. top, skip: as asked. place:
+    (part, start, end) of the nested options in the URL's parts, None without options; a nested next link repeats them.
     levels_left: for $levels, what the nested next link says; None without $levels.
     """
 
@@ -88,13 +85,11 @@ class ReadPlan:
     """A read of one resource.
 
     steps: the resource path; the last one is what is read. filter: $filter and $search joined. order: total, () for
-    single
-    entities. top, skip: as asked. rows: the page size. paged: more rows than the page may follow, so a next link is
-    possible.
-    count: $count=true. of_property: for kinds "property" and "value". single: a lone navigation that may lead nowhere
-    (204).
-    after: for a page behind a skip token, which boundary values are null, in order of `order`; None on page 1.
-    guards: what planning concluded from literals; another URL of the same shape may use the plan only if they hold.
+    single entities. top, skip: as asked. rows: the page size. paged: more rows than the page may follow, so a next link
+    is possible. count: $count=true. of_property: for kinds "property" and "value". single: a lone navigation that may
+    lead nowhere (204). after: for a page behind a skip token, which boundary values are null, in order of `order`; None
+    on page 1. guards: what planning concluded from literals; another URL of the same shape may use the plan only if
+    they hold.
     """
 
     kind: Kind

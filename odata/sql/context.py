@@ -29,8 +29,7 @@ class Expanded:
     """One expansion of a page's rows.
 
     lateral: to be joined to the page. json: the value where it can be a member of a row; else texts, the members as
-    text.
-    rows: how many rows it adds to one object.
+    text. rows: how many rows it adds to one object.
     """
 
     name: str

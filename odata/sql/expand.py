@@ -1,9 +1,8 @@
 """$expand: each expansion is one lateral sub-select over the page's rows, so one statement serves whatever is expanded.
 
 In: an Expansion and the page it belongs to. Out: Expanded, its JSON and how many rows it adds. Collections are never
-joined to each other.
-A collection that would pass a limit ends early and bears a next link. Standard: URL Conventions, "System Query Option
-$expand".
+joined to each other. A collection that would pass a limit ends early and bears a next link. Standard: URL Conventions,
+"System Query Option $expand".
 """
 
 from __future__ import annotations

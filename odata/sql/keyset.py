@@ -2,8 +2,8 @@
 predicate.
 
 The predicate for mixed or nullable keys is an OR chain with a redundant bound on the first key, without which
-PostgreSQL scans from the
-start (measured: 78 ms against 0.1 ms at row 250,000). Standard: Protocol, "Server-Driven Paging".
+PostgreSQL scans from the start (measured: 78 ms against 0.1 ms at row 250,000). Standard: Protocol, "Server-Driven
+Paging".
 """
 
 from __future__ import annotations

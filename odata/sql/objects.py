@@ -1,10 +1,9 @@
 """One JSON object per row: control information, properties and expanded navigation properties of a Selection.
 
 In: a page's columns and a Selection. Out: Shown, the object as an expression and the collection of all of them. Two
-forms: a lateral row
-whose column aliases are the JSON names (fastest, measured), and concatenated text where an alias cannot serve: names
-over 63 bytes, which
-PostgreSQL would cut, and expanded collections with a next link that is there or not.
+forms: a lateral row whose column aliases are the JSON names (fastest, measured), and concatenated text where an alias
+cannot serve: names over 63 bytes, which PostgreSQL would cut, and expanded collections with a next link that is there
+or not.
 Standard: JSON Format, "Entity", "Navigation Property", "Control Information".
 """
 

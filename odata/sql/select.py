@@ -1,8 +1,7 @@
 """Stage `sql.select`: a plan becomes a Statement, SQLAlchemy Core compiled once.
 
 In: a ReadPlan, the mapping, a Rendition. Out: one SELECT of one row, whatever is expanded. Knows no URL and no HTTP;
-refuses nothing: a plan
-is always expressible. A table reference without its org predicate does not compile.
+refuses nothing: a plan is always expressible. A table reference without its org predicate does not compile.
 """
 
 from __future__ import annotations

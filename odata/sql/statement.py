@@ -12,10 +12,9 @@ class Statement:
     """sql: with $1, $2 ...; parameters: one for each, in order. columns: names of the result's columns, by which
     `payload` reads the one row.
 
-    A read of one entity by key gives no row where there is no entity. prepare: False where a parameter is a pattern:
-    a plan
-    made without knowing it scans the table or walks an index to its end (measured: 1 s instead of 1 ms on a million
-    rows).
+    A read of one entity by key gives no row where there is no entity. prepare: False where a parameter is a pattern: a
+    plan made without knowing it scans the table or walks an index to its end (measured: 1 s instead of 1 ms on a
+    million rows).
     """
 
     sql: str

@@ -1,8 +1,7 @@
 """Query options: section 2 of the ABNF, for the whole request and for the parentheses of $expand, $select and /$count.
 
 In: decoded (name, value) pairs, or a cursor on an opening parenthesis. Out: `Options`, absent ones None, names as
-written.
-A new system query option is one entry in `_READERS` and one in the sets below it.
+written. A new system query option is one entry in `_READERS` and one in the sets below it.
 """
 
 from __future__ import annotations

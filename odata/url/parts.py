@@ -25,8 +25,7 @@ class Parts:
     "=".
 
     encoded_semicolons: (part, offset) of each ";" that came as %3B in an option that has $search, which takes it for
-    text;
-    a bare one ends a word.
+    text; a bare one ends a word.
     """
 
     segments: tuple[str, ...]

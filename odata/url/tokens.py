@@ -1,8 +1,8 @@
 """The tokens of one decoded part of a URL, read one at a time by a single compiled pattern.
 
 In: a decoded text. Out: the current token (kind, offsets, whether blanks stood before it) and the errors that name an
-offset.
-Scanning is lazy, so a hostile text costs no more than what is read before a limit refuses it. Knows no grammar rule.
+offset. Scanning is lazy, so a hostile text costs no more than what is read before a limit refuses it. Knows no grammar
+rule.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """However many URL shapes come, the process and the database's processes stay as they are.
 
 Bounded are the shape cache, SQLAlchemy's and psycopg's own caches, and the statements prepared on a connection. 600
-shapes
-here, with a small cache; 100,000 among the slow tests, with figures.
+shapes here, with a small cache; 100,000 among the slow tests, with figures.
 """
 
 from __future__ import annotations
