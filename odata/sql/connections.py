@@ -31,11 +31,10 @@ RECONNECT_SECONDS: Final = 1.0
 
 
 STALL_SECONDS: Final = 0.25
-LAST_STALL_SECONDS: Final = 0.03
-"""When no connection changed hands for so long, all are held by something slow, and waiting in crowds is no use.
+"""When no connection changed hands for so long, all are held by something slow, and waiting in crowds is no use."""
 
-The shorter one is for whoever may have the last free thread: what needs no database waits for it, too.
-"""
+SLOW_SECONDS: Final = 1.0
+"""A connection that comes back after longer is no sign of movement: the next one to have it may be stuck as well."""
 
 MOST_ABANDONED: Final = 1000
 """psycopg-pool counts those who gave up until a connection comes back; this bounds what an outage leaves behind."""
@@ -70,6 +69,8 @@ class ReadConnection(psycopg.Connection[Row]):
     """
 
     deadline: float = float("inf")
+    taken_at: float = 0.0
+    was_slow: bool = False
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         left = max(self.deadline - monotonic(), 0.0)
@@ -129,48 +130,47 @@ class Connections:
         give_up = min(deadline, monotonic() + self._limits.acquire_timeout_seconds)
         with self._lock:
             self._inside += 1
-            beyond = self._inside - self._limits.waiting
+            patient = self._inside <= self._limits.waiting
         try:
-            connection = self._wait(give_up, beyond)
+            connection = self._wait(give_up, patient)
         except BaseException:
             self._leave()
             raise
-        self._moved_at = monotonic()
         connection.deadline = deadline
+        connection.taken_at = monotonic()
+        if not connection.was_slow:
+            self._moved_at = connection.taken_at
         return connection
 
     def give(self, connection: ReadConnection) -> None:
         """Give a connection back; a closed one, or one left in the middle of something, is replaced by the pool."""
+        now = monotonic()
+        slow = connection.was_slow = now - connection.taken_at > SLOW_SECONDS
         self._pool.putconn(connection)
-        self._moved_at = monotonic()
+        if not slow:
+            self._moved_at = now
         self._leave()
 
     def _leave(self) -> None:
         with self._lock:
             self._inside -= 1
 
-    def _wait(self, give_up: float, beyond: int) -> ReadConnection:
-        """beyond: how many more are inside than may wait with patience; 0 or less is patience."""
+    def _wait(self, give_up: float, patient: bool) -> ReadConnection:
         while True:
-            until = self._until(give_up, beyond)
+            until = give_up if patient else min(give_up, self._moved_at + STALL_SECONDS)
             try:
                 # A free connection is found even when there is no time left to wait for one.
                 connection = self._pool.getconn(timeout=max(until - monotonic(), 0.001))
             except PoolTimeout:
-                if monotonic() >= self._until(give_up, beyond):
-                    raise _no_connection(beyond) from None
+                if patient or monotonic() >= min(give_up, self._moved_at + STALL_SECONDS):
+                    raise _no_connection(patient) from None
             except (PoolClosed, TooManyRequests):
-                raise _no_connection(beyond) from None
+                raise _no_connection(patient) from None
             else:
                 if connection.usable():
                     return connection
                 connection.close()
                 self._pool.putconn(connection)
-
-    def _until(self, give_up: float, beyond: int) -> float:
-        if beyond <= 0:
-            return give_up
-        return min(give_up, self._moved_at + (STALL_SECONDS if beyond == 1 else LAST_STALL_SECONDS))
 
     def measures(self) -> dict[str, int]:
         """size, in_use and waiting of now, for the log."""
@@ -182,8 +182,8 @@ class Connections:
         self._pool.close(timeout=1.0)
 
 
-def _no_connection(beyond: int) -> Unavailable:
-    if beyond <= 0:
+def _no_connection(patient: bool) -> Unavailable:
+    if patient:
         return Unavailable("No connection to the database became free in time; try again shortly.")
     return Unavailable("Too many requests wait for the database already; try again shortly.")
 

@@ -94,6 +94,7 @@ def test_all_connections_held_what_needs_none_is_quick(proxy: Proxy, database_ur
     with serving(database_url, tmp_path / "log", variables=settings) as web:
         assert get(web).status == 200
         assert get(web, login="demo:wrong").status == 401
+        seconds: dict[str, list[float]] = {}
         with held(database_url), crowd(web, 10) as replies:
             time.sleep(1)
             for _ in range(10):
@@ -106,7 +107,9 @@ def test_all_connections_held_what_needs_none_is_quick(proxy: Proxy, database_ur
                 ):
                     reply = get(web, path, login)
                     assert reply.status in (status if isinstance(status, tuple) else (status,)), path
-                    assert reply.seconds < 0.05, f"{path} took {reply.seconds:.3f} s"
+                    seconds.setdefault(f"{path} {login}", []).append(reply.seconds)
+        # One of ten may meet the noise of a machine that ten callers without a pause keep busy.
+        assert {name: took for name, took in seconds.items() if sorted(took)[8] > 0.05} == {}
         refused = [reply for reply in replies if reply.status == 503]
         assert refused and all(reply.headers["retry-after"] for reply in refused)
         assert {reply.status for reply in replies} <= {200, 503}
