@@ -37,18 +37,29 @@ class BodyLimits:
 def inflated(stream: Stream, headers: Mapping[str, str], limits: BodyLimits) -> bytes:
     """The body, decompressed.
 
-    Raises: PayloadTooLarge (413) naming the limit, UnsupportedMediaType (415) for an encoding, BadRequest (400) for
-    broken data.
+    Raises: PayloadTooLarge (413) naming the limit, before anything is read where the headers say it; BadRequest (400)
+    for broken data and for less than was promised; UnsupportedMediaType (415) for an encoding.
     """
-    raw = stream.read(limits.raw_bytes + 1)
-    if len(raw) > limits.raw_bytes:
-        raise PayloadTooLarge(f"The body is longer than the limit of {limits.raw_bytes} bytes.")
+    raw = _whole(stream, headers.get("content-length", ""), limits.raw_bytes)
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding in ("", "identity"):
         return raw
     if encoding not in WINDOW_BITS:
         raise UnsupportedMediaType(f"Content-Encoding '{encoding[:40]}' is not served; gzip and deflate are.")
     return _inflate(raw, WINDOW_BITS[encoding], limits)
+
+
+def _whole(stream: Stream, promised: str, most: int) -> bytes:
+    """The body as sent. A server may end it quietly when the client hangs up: half a query is another query."""
+    length = int(promised) if promised.isdecimal() else None
+    if length is not None and length > most:
+        raise PayloadTooLarge(f"The body is longer than the limit of {most} bytes.")
+    raw = stream.read(most + 1)
+    if len(raw) > most:
+        raise PayloadTooLarge(f"The body is longer than the limit of {most} bytes.")
+    if length is not None and len(raw) < length:
+        raise BadRequest(f"The body ended early: {len(raw)} of {length} bytes came.", target="Content-Length")
+    return raw
 
 
 def _inflate(raw: bytes, window_bits: int, limits: BodyLimits) -> bytes:

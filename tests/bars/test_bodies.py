@@ -7,11 +7,12 @@ import gzip
 import json
 import resource
 import socket
+import time
 import zlib
 
 import pytest
 
-from tests.bars.raw_socket import Answer, exchange
+from tests.bars.raw_socket import Answer, exchange, read
 from tests.bars.test_hostile_urls import complaint
 from tests.conformance.serving import Client, Reply
 
@@ -126,12 +127,41 @@ def test_chunks_that_are_none(gateway_port: int) -> None:
         assert answer.headers["odata-version"] == "4.0" and "error" in json.loads(answer.body)
 
 
+def body_of(port: int, length: int, sent: bytes, *, hang_up: bool) -> tuple[Answer, float]:
+    """What a body of `length` bytes is answered when only `sent` arrives, and after how many seconds."""
+    head = f"Host: x\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n".encode()
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"POST /odata/v4/Quotes/$query HTTP/1.1\r\n" + head + sent)
+        if hang_up:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += connection.recv(65536)
+        return read(answer), time.monotonic() - began
+
+
+@pytest.mark.parametrize("sent", [b"$top=2&$select=Name,Status,Region", b"$top=1", b""])
+def test_half_a_query_is_no_query(gateway_port: int, sent: bytes) -> None:
+    """What came may be a whole query of its own, without the filter that should have followed."""
+    answer, _ = body_of(gateway_port, 80, sent, hang_up=True)
+    assert answer.status == 400 and answer.headers["odata-version"] == "4.0"
+    assert "ended early" in json.loads(answer.body)["error"]["message"]
+
+
+@pytest.mark.parametrize("length", [500_001, 8_000_001, 99_999_999, 1_000_000_000_000])
+def test_a_body_that_would_be_too_long_is_refused_before_it_comes(gateway_port: int, length: int) -> None:
+    answer, seconds = body_of(gateway_port, length, b"$top", hang_up=False)
+    assert answer.status == 413 and "500000 bytes" in json.loads(answer.body)["error"]["message"]
+    assert seconds < 2
+
+
 def test_a_body_that_never_comes(gateway_port: int) -> None:
     """A length that is not sent: refused when the client hangs up, and others are answered meanwhile."""
     with socket.create_connection(("127.0.0.1", gateway_port), timeout=10) as connection:
         connection.sendall(
             b"POST /odata/v4/Quotes/$query HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
-            b"Content-Length: 1000000000000\r\n\r\n$top"
+            b"Content-Length: 400000\r\n\r\n$top"
         )  # fmt: skip
         other: Answer = exchange(gateway_port, b"GET /healthcheck HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert other.status == 200
