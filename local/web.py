@@ -47,6 +47,7 @@ def arguments(process_type: str = "web", *, procfile: str = "Procfile.local") ->
 
 
 def free_port() -> int:
+    """A port of this machine that nobody listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

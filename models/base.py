@@ -74,10 +74,12 @@ def record_id(name: str, *, nullable: bool = True, doc: str | None = None) -> Co
 
 
 def money(name: str, *, doc: str | None = None) -> Column[Any]:
+    """An amount with two decimals, up to 10^16."""
     return Column(name, Numeric(18, 2), doc=doc)
 
 
 def percent(name: str, *, nullable: bool = True, default: str | None = None, doc: str | None = None) -> Column[Any]:
+    """A percentage with two decimals; 12.5 is 12.5 %."""
     return Column(
         name, Numeric(5, 2), nullable=nullable, server_default=None if default is None else text(default), doc=doc
     )
@@ -89,6 +91,7 @@ def count(name: str, *, nullable: bool = False, default: int = 0, doc: str | Non
 
 
 def date(name: str, *, nullable: bool = True, doc: str | None = None) -> Column[Any]:
+    """A day without time zone."""
     return Column(name, Date, nullable=nullable, doc=doc)
 
 

@@ -80,10 +80,12 @@ class Role:
 
     @property
     def ordinary(self) -> bool:
+        """Whether it has none of the rights that a gateway should not have."""
         return not (self.superuser or self.create_role or self.bypass_rls)
 
 
 def role(connection: Connection) -> Role:
+    """The role that a connection speaks as, and its rights."""
     row = connection.execute(
         text("SELECT rolname, rolsuper, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = current_user")
     ).one()

@@ -50,10 +50,12 @@ def searched_columns() -> tuple[tuple[str, str], ...]:
 
 
 def index_name(table: str, column: str) -> str:
+    """Name of the trigram index of a column."""
     return f"ix_{table}_{column}_trgm"
 
 
 def folded_name(table: str, column: str) -> str:
+    """Name of the index for beginnings of a column, case folded."""
     return f"ix_{table}_{column}_folded"
 
 

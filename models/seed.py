@@ -50,6 +50,7 @@ class Part:
 
 
 def is_empty(connection: Connection) -> bool:
+    """Whether there is neither a quote nor a job that the connection sees."""
     return not connection.execute(
         text("SELECT EXISTS (SELECT FROM gateway.quote) OR EXISTS (SELECT FROM gateway.job)")
     ).scalar_one()
@@ -147,6 +148,8 @@ def _bare_tables(connection: Connection, progress: Callable[[str], None]) -> Ite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
+    """An index, key or constraint: the statements that remove it and bring it back."""
+
     kind: str
     name: str
     drop: str

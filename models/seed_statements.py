@@ -2,8 +2,8 @@
 
 Row n belongs to the second org when n is divisible by 5. `r1` .. `r4` are its dice (large primes times n, 16 bits).
 Every nullable column is null in some rows; texts hold apostrophes, umlauts, CJK, emoji, wildcards, and nothing at all.
-Binds: org, second (whether it is the second org), first, last (range of n), quotes (how many
-there will be), step (seconds between groups of 4 quotes).
+Binds: org, second (whether it is the second org), first, last (range of n), quotes (how many there will be), step
+(seconds between groups of 4 quotes).
 """
 
 from __future__ import annotations

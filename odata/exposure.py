@@ -1,7 +1,7 @@
 """Exposure: the one value that says what the service shows. Pure data: built in `models/`, or read from TOML.
 
-Knows neither SQL nor HTTP. Every check that can be made at start-up is made by `check`; a violation is an ExposureError
-that lists all of them.
+Knows neither SQL nor HTTP. Every check that can be made at start-up is made by `edm.check`, whose ExposureError lists all
+that is wrong.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Service:
 
     root: the service root URL with a slash at its end. date_type: how Date is published to the profile salesforce.
     collation: by which strings compare, sort and page; None for that of the columns.
-    deadline_seconds: of one request. url_bytes: longest request line.
+    deadline_seconds: of one request. shapes: URLs planned before.
     """
 
     exposure: Exposure

@@ -13,6 +13,7 @@ from models.base import SCHEMA, metadata
 
 
 def include_name(name: str | None, kind: str, _: Any) -> bool:
+    """Whether a schema is the gateway's own; Alembic looks into no other."""
     return kind != "schema" or name == SCHEMA
 
 

@@ -10,6 +10,7 @@ from models.migrations.comparison import OPTIONS
 
 
 def run(connection: Connection) -> None:
+    """Run the migrations that Alembic asked for, in one transaction."""
     context.configure(connection=connection, target_metadata=models.metadata, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()

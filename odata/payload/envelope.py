@@ -42,9 +42,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """status 200 or 204. body: parts to join, none of them copied here. rows: of the page, for the log. etag: of a
-    single entity.
-    """
+    """status 200 or 204. body: parts to join, none copied here. rows: of the page, for the log. etag: of an entity."""
 
     status: int = 200
     body: tuple[bytes | memoryview, ...] = ()

@@ -104,6 +104,7 @@ def check_kind(literal: Literal, type: PrimitiveType, what: str, scope: Scope) -
 
 
 def mismatch(what: str, type: PrimitiveType, literal: Literal) -> TypeMismatch:
+    """The error for a literal of a kind that `type` does not compare with; what: name of the other operand."""
     hint = {
         "guid": "; a Guid stands without quotes",
         "number": "; a number stands without quotes",

@@ -46,6 +46,10 @@ def _own_type(variable: Variable, step: Step, scope: Scope) -> bool:
 
 
 def follow(variable: Variable, step: Step, scope: Scope) -> Variable:
+    """The entity behind a single-valued navigation property.
+
+    Raises: BadRequest for a primitive or collection-valued property; UnknownProperty.
+    """
     navigation = variable.set.navigation.get(step.name)
     if navigation is None:
         if step.name in variable.set.properties:
@@ -62,6 +66,10 @@ def follow(variable: Variable, step: Step, scope: Scope) -> Variable:
 
 
 def property_value(variable: Variable, step: Step, scope: Scope) -> PropertyValue:
+    """A primitive property of an entity.
+
+    Raises: TypeMismatch for a navigation property; InvalidOption where it cannot be filtered by; UnknownProperty.
+    """
     property = variable.set.properties.get(step.name)
     if property is None:
         if step.name in variable.set.navigation:
@@ -80,6 +88,7 @@ def _check_filterable(property: Property, step: Step, scope: Scope) -> None:
 
 
 def unknown_property(entity_set: EntitySet, step: Step) -> UnknownProperty:
+    """The error for a name that the entity type does not have, with the nearest one that it has."""
     known = [*entity_set.properties, *entity_set.navigation]
     return UnknownProperty(
         f"No property '{step.name}' on {entity_set.exposed.type_name} (offset {step.position})"

@@ -1,5 +1,6 @@
-"""$select against an entity type. In: items as written. Out: a Selection. Standard: URL Conventions, "System Query
-Option $select".
+"""$select against an entity type. In: items as written. Out: a Selection.
+
+Standard: URL Conventions, "System Query Option $select".
 """
 
 from __future__ import annotations

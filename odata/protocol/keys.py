@@ -62,6 +62,7 @@ class FileKey:
         self._key = key
 
     def find(self, kid: str | None) -> PublicKey | None:
+        """The one key, whatever the id."""
         return self._key
 
 
@@ -88,6 +89,7 @@ class PublishedKeys:
         self._fetching = threading.Lock()
 
     def find(self, kid: str | None) -> PublicKey | None:
+        """The key with this id, the only one for a token without; Unavailable when the address never answered."""
         keys = self._current(kid)
         if not keys:
             raise Unavailable("The keys of the token issuer are not available at the moment; try again shortly.")

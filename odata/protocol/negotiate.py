@@ -153,7 +153,7 @@ def _negotiate(
 
 
 def _version(max_version: str, version: str) -> Version:
-    """The greatest version that both sides know; 4.0 for a client that states no greatest one (DESIGN section 5)."""
+    """The greatest version that both sides know; 4.0 for a client that states no greatest one."""
     if version:
         _number(version, "OData-Version")
     if not max_version:

@@ -134,9 +134,7 @@ _HEADERS: dict[str, re.Pattern[str]] = {
 
 
 def has_header_form(name: str, value: str) -> bool:
-    """Whether a header that OData defines has the form of ABNF section 8; for Prefer, whether OData knows every
-    preference.
-    """
+    """Whether a header that OData defines has the form of ABNF section 8; of Prefer, OData must know every one."""
     name = name.lower()
     if name == "prefer":
         return all(_fields(item) is not None for item in _items(value))

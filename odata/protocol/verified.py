@@ -32,6 +32,7 @@ class Verified:
     proof: str = ""
 
     def fresh(self) -> bool:
+        """Whether it may be believed without proof."""
         return monotonic() < self.fresh_until
 
 
@@ -49,6 +50,7 @@ class Recent(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self, key: bytes) -> T | None:
+        """The value of a digest, which is now the one used last."""
         with self._lock:
             value = self._values.get(key)
             if value is not None:
@@ -56,6 +58,7 @@ class Recent(Generic[T]):
             return value
 
     def put(self, key: bytes, value: T) -> None:
+        """Keep a value; beyond `entries` the one used longest ago goes."""
         with self._lock:
             self._values[key] = value
             self._values.move_to_end(key)
@@ -63,6 +66,7 @@ class Recent(Generic[T]):
                 self._values.popitem(last=False)
 
     def drop(self, key: bytes) -> None:
+        """Forget a value, if there is one."""
         with self._lock:
             self._values.pop(key, None)
 
@@ -78,6 +82,7 @@ class SingleFlight(Generic[T]):
         self._running: dict[bytes, Future[T]] = {}
 
     def run(self, key: bytes, work: Callable[[], T]) -> T:
+        """The value of `work`, or of the call with the same key that is under way."""
         with self._lock:
             running = self._running.get(key)
             if running is None:

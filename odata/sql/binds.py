@@ -1,6 +1,4 @@
-"""Binds: values of a plan as parameters of a statement. All travel as text; an explicit CAST in the SQL gives them
-their type.
-"""
+"""Binds: values of a plan as parameters of a statement. All travel as text; a CAST in the SQL gives them their type."""
 
 from __future__ import annotations
 

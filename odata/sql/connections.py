@@ -179,6 +179,7 @@ class Connections:
         return {"size": size, "in_use": size - free, "waiting": stats.get("requests_waiting", 0)}
 
     def close(self) -> None:
+        """Close all connections; who holds one may finish within a second."""
         self._pool.close(timeout=1.0)
 
 

@@ -327,9 +327,7 @@ class _Writer:
 
 
 def _unfolded(condition: Sql) -> Sql:
-    """`and_` with false() is false() alone, and the org predicate beside it would be gone; this false stays one of
-    many.
-    """
+    """`and_` with false() is false() alone, the org predicate beside it gone; this false stays one of many."""
     return literal_column("false", Boolean()) if isinstance(condition, False_) else condition
 
 

@@ -1,8 +1,7 @@
 """Rows of one level of a request: a page of entities, what is shown of each, and their JSON.
 
 In: a Selection, its order and conditions. Out: SELECTs of one row each: the JSON text of the collection, how many
-rows were seen and kept, and
-the order keys of the last one. Three forms, the cheapest that holds the limits:
+rows were seen and kept, and the order keys of the last one. Three forms, the cheapest that holds the limits:
 
     plain   json_agg over the page; for pages that cannot exceed the byte limit
     cut     every row as text with running totals of bytes and rows; the page ends where a limit would be passed

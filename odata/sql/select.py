@@ -39,8 +39,7 @@ def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limit
     """Write the statement of a plan.
 
     Returns: columns by kind: collection body, seen, kept, rows, count, parent, after_0 ...; entity and property body,
-    etag, parent;
-             value value, parent; count count, parent. parent: whether what the path goes through exists.
+             etag, parent; value value, parent; count count, parent. parent: whether what the path goes through exists.
     """
     binds = StatementBinds()
     context = Context(

@@ -22,8 +22,9 @@ _SELECT_LIST = re.compile(rf"\((?:\)|\*|@|{IDENTIFIER}(?:\.|[/,(+)#]))")
 
 @dataclass(frozen=True, slots=True)
 class ContextItem:
-    """One item of a select list: path as written ("*", "Ns.*", "@Term"); items None without parentheses; recursive for
-    "+".
+    """One item of a select list. path: as written ("*", "Ns.*", "@Term"). items: None without parentheses.
+
+    recursive: with "+".
     """
 
     path: tuple[str, ...]
@@ -33,7 +34,8 @@ class ContextItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextUrl:
-    """type_name: for "Collection(T)" as written; segments: sets, keys, navigation, types; items: the select list;
+    """type_name: for "Collection(T)" as written. segments: sets, keys, navigation, types. items: the select list.
+
     suffix: "$...".
     """
 

@@ -118,6 +118,7 @@ def compose(tokens: Tokens, height: int) -> None:
 
 
 def leaf(tokens: Tokens) -> None:
+    """Count an expression without operands."""
     tokens.budget.spend()
     tokens.height = 1
 
@@ -363,6 +364,7 @@ def _json_value(tokens: Tokens) -> Expression:
 
 
 def json_string(tokens: Tokens, expected: str) -> Literal:
+    """A text in double quotes with JSON's escapes, as arguments and arrays in a URL may have."""
     if tokens.kind != "json":
         tokens.fail(expected)
     try:

@@ -13,9 +13,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a token stands: part = index of the decoded part of the URL (see `parts.py`), start and end in that
-    text.
-    """
+    """Where a token stands. part: index of the decoded part of the URL (see `parts.py`). start, end: in its text."""
 
     part: int
     start: int

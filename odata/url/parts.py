@@ -21,8 +21,7 @@ _ENCODED_SEMICOLON = re.compile("%3[Bb]")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """segments: decoded path segments, empty ones dropped. options: decoded (name, value) in order; value None without
-    "=".
+    """segments: decoded path segments, empty ones dropped. options: decoded (name, value), value None without "=".
 
     encoded_semicolons: (part, offset) of each ";" that came as %3B in an option that has $search, which takes it for
     text; a bare one ends a word.
@@ -34,9 +33,7 @@ class Parts:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All parts in the order of their index: segment i is part i, the value of option j is part len(segments) +
-        j.
-        """
+        """All parts by their index: segment i is part i, the value of option j is part len(segments) + j."""
         return self.segments + tuple(value or "" for _, value in self.options)
 
 

@@ -70,9 +70,7 @@ class Rules:
 
 
 def tokenize(text: str, *, rules: Rules | None = None) -> tuple[tuple[str, str], ...]:
-    """Kind and text of every token, for `explain`; ends early at a character that starts none ($search has its own
-    words).
-    """
+    """Kind and text of every token, for `explain`; ends early at a character that starts none ($search has others)."""
     tokens = Tokens(text, 0, "the text", Budget(rules or Rules()))
     found: list[tuple[str, str]] = []
     tokens.seek(0)
@@ -92,6 +90,7 @@ class Budget:
         self.nodes = 0
 
     def spend(self) -> None:
+        """Count one more node; LimitExceeded when they are too many."""
         self.nodes += 1
         if self.nodes > self.rules.max_nodes:
             raise LimitExceeded(
@@ -99,6 +98,7 @@ class Budget:
             )
 
     def check_depth(self, depth: int) -> None:
+        """LimitExceeded where rules are nested deeper than the limit."""
         if depth > self.rules.max_depth:
             raise LimitExceeded(
                 f"An expression is nested deeper than {self.rules.max_depth} levels, the limit of this service."
@@ -151,10 +151,12 @@ class Tokens:
             self._check_identifier()
 
     def advance(self) -> None:
+        """Make the next token the current one."""
         self.seek(self.end)
 
     @property
     def lexeme(self) -> str:
+        """The text of the current token."""
         return self.text[self.start : self.end]
 
     @property
@@ -163,6 +165,7 @@ class Tokens:
         return self.text[self.end : self.end + 1]
 
     def span(self) -> Span:
+        """Where the current token stands."""
         return Span(self.part, self.start, self.end)
 
     def take(self, kind: str, expected: str) -> None:
@@ -178,6 +181,7 @@ class Tokens:
         self.advance()
 
     def refuse_blank(self, expected: str) -> None:
+        """UrlSyntaxError where a blank stands before the current token."""
         if self.spaced:
             self.fail(expected, at=self.start - 1)
 

@@ -72,9 +72,7 @@ def unparse_expression(expression: Expression) -> str:
 
 
 def without_spans(node: _Node) -> _Node:
-    """The same node with every place set to zero: equal for equal meaning. Takes any node, tuple of nodes or plain
-    value.
-    """
+    """The same node, tuple of nodes or plain value with every place set to zero: equal for equal meaning."""
     if isinstance(node, Span):
         return Span(0, 0, 0)  # type: ignore[return-value]
     if isinstance(node, tuple):
@@ -115,9 +113,7 @@ def _parentheses(values: Iterable[KeyValue | Argument] | None) -> str:
 
 
 def _pairs(options: Options) -> list[tuple[str, str]]:
-    """Names and decoded values. Options without a node of their own, such as $apply, cannot be written and are left
-    out.
-    """
+    """Names and decoded values. Options without a node of their own, such as $apply, are left out."""
     pairs = [(name, _WRITERS[name](getattr(options, name[1:]))) for name in options.order if name in _WRITERS]
     return pairs + [(name, _expression(value, 0)) for name, value in options.aliases]
 

@@ -1,5 +1,4 @@
-"""Bar 39: bandit finds nothing of medium severity that is not explained here; every pinned package has the ledger's
-fixes."""
+"""Bandit finds nothing of medium severity that is not explained here; every pinned package has the known fixes."""
 
 from __future__ import annotations
 
