@@ -361,7 +361,7 @@ def documentation() -> tuple[SettingDoc, ...]:
 
 _WAYS_OUT: Final = {
     "DATABASE_URL": "name a PostgreSQL database, or use `make run`, which starts one of its own",
-    "GATEWAY_SECRET": "set it to the output of `openssl rand -base64 48`, the same on every dyno (`make run` makes one)",
+    "GATEWAY_SECRET": "set it to the output of `openssl rand -base64 48`, the same on all dynos (`make run` makes one)",
 }
 
 
