@@ -6,19 +6,25 @@ database itself answers.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote as percent_encoded
 from urllib.parse import urlencode
 
 import psycopg
 
+import app as gateway
+import settings
 from bench.database import ORG
 from bench.statements import EIGHT
 from models.base import property_name
-from odata.plan.paging import Signer, SkipToken, binding, write_token
+from odata.messages import Request
+from odata.pipeline import answer
+from odata.service import Principal, Service
 
 SECRET = "a secret of the measurements, 48 characters long.."
 SELECT = ",".join(property_name(name) for name in EIGHT)
@@ -258,16 +264,29 @@ def deep(connection: psycopg.Connection, rng: random.Random) -> Iterator[Case]:
         yield page_at(connection, skip)
 
 
+@lru_cache(maxsize=1)
+def _service(connection: psycopg.Connection) -> Service:
+    """The gateway's own service in this process, whose tokens are those of the one that is measured."""
+    told = connection.info
+    url = f"postgresql://{told.user}@/{told.dbname}?host={told.host}"
+    return gateway.service(settings.load({"DATABASE_URL": url, "GATEWAY_SECRET": SECRET, "MAX_SKIP": "10000000"}))
+
+
+def _token(service: Service, skip: int) -> str:
+    """The token of the page behind the first `skip` rows, as a next link has it."""
+    caller = Principal(identity="bench", org_id=ORG, profile="salesforce")
+    asked = Request(path="Quotes", query=f"$select={SELECT}&$skip={skip - 100}")
+    body = b"".join(answer(service, asked, caller, preferred_rows=100).body)
+    link: str = json.loads(body)["@odata.nextLink"]
+    return link.partition("$skiptoken=")[2]
+
+
 def page_at(connection: psycopg.Connection, skip: int) -> Case:
     """The page of 100 after `skip` rows: the gateway's next link, the floor's row comparison, an offset elsewhere."""
     row = connection.execute(ROW_AT, (ORG, skip - 1)).fetchone()
     assert row is not None
     written, key = row[0], row[1]
-    options = {"$select": SELECT}
-    query = f"$select={SELECT}"
-    signer = Signer((SECRET.encode(),))
-    bound = binding(path="Quotes", query=query, org_id=ORG, profile="salesforce")
-    options["$skiptoken"] = write_token(SkipToken(values=(written, key)), signer, bound)
+    options = {"$select": SELECT, "$skiptoken": _token(_service(connection), skip)}
     return Case(
         ("Quotes", options),
         [written, key],
