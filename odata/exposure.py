@@ -1,6 +1,6 @@
 """Exposure: the one value that says what the service shows. Pure data: built in `models/`, or read from TOML.
 
-Knows neither SQL nor HTTP. Every check that can be made at start-up is made by `edm.check`, whose ExposureError lists all
+Knows neither SQL nor HTTP. Every check that can be made at start-up is made by `edm.check`; its ExposureError lists all
 that is wrong.
 """
 

@@ -1,7 +1,7 @@
 """The arrows between the parts of this project: which imports which, and whether any points up.
 
-In: the source files. Out: lines for a person, and the offending arrows for a test. HOUSE_STYLE's picture as a table:
-a part may import parts of lower ranks only; parts of one rank do not know each other.
+In: the source files. Out: lines for a person, and the offending arrows for a test. The picture in
+docs/architecture.md as a table: a part may import parts of lower ranks only; parts of one rank do not know each other.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Bar 29, for the body of POST .../$query: compressed bodies work, bombs and broken ones are refused in little
-memory."""
+"""The body of POST .../$query: compressed bodies work, bombs and broken ones are refused in little memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bar 7: expressions made to burn time or memory are refused within 100 ms each; wide honest ones are answered.
+"""Expressions made to burn time or memory are refused within 100 ms each; wide honest ones are answered.
 
 All come as the body of POST .../$query, where a request line does not bound them.
 """

@@ -1,4 +1,4 @@
-"""Bar 2: whatever the URL, never 500, 502 or 504, never a word of SQL, and every refusal an OData error object.
+"""Whatever the URL, never 500, 502 or 504, never a word of SQL, and every refusal an OData error object.
 
 500 URLs of the grammar and 500 mutated ones here, 10,000 of each among the slow tests; both profiles, both exposures.
 """

@@ -1,4 +1,4 @@
-"""Bar 13 for reads, and the log: one JSON object a request, and no secret, literal, row or URL anywhere in it.
+"""The log: one JSON object a request, and no secret, literal, row or URL anywhere in it.
 
 A server of its own with a Basic credential and bearer tokens; every way a request can end, then the whole log is
 searched.

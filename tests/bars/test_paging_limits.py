@@ -1,4 +1,4 @@
-"""Bar 32: whatever a client says of page sizes, no page is larger than its limit and nothing fails."""
+"""Whatever a client says of page sizes, no page is larger than its limit and nothing fails."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Bars 3 and 4 over a raw socket: what two servers could read differently gets one answer, and no header chooses a
-path.
+"""Over a raw socket: what two servers could read differently gets one answer, and no header chooses a path.
 
-`gateway_port` is gunicorn as it runs everywhere. Bar 3 has its mesh double with the operations; here are its reads.
+`gateway_port` is gunicorn as it runs everywhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bar 14: a skip token is worth nothing but in the next link it stands in.
+"""A skip token is worth nothing but in the next link it stands in.
 
 Every changed bit, every other query, org, profile, set, version and secret is 400; never 500, never another row.
 """

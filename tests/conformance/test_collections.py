@@ -34,7 +34,7 @@ def test_a_name_of_128_characters_is_whole(things: Client) -> None:
 
 
 def test_one_select_whatever_is_expanded(gateway: Client) -> None:
-    """DESIGN section 5: one statement a request, seen where statements go to the database."""
+    """One statement a request, whatever is expanded: seen where statements go to the database."""
     urls = (
         "Quotes?$expand=Lines,Job,Events,RevisedFrom&$count=true",
         "Quotes?$expand=*&$top=50",

@@ -85,7 +85,7 @@ def test_every_quote_once(order: str, gateway: Client) -> None:
 
 
 def test_page_sizes(recorded: Client) -> None:
-    """DESIGN: an explicit $top up to 2,001 is one page; every other page has at most 2,000 rows."""
+    """An explicit $top up to 2,001 is one page; every other page has at most 2,000 rows."""
     one = recorded.get("Quotes?$top=2001&$select=id")
     assert len(one.rows) == 2001 and "@odata.nextLink" not in one.json
     more = list(recorded.pages("Quotes?$top=2050&$select=id"))
@@ -146,7 +146,7 @@ def test_links_of_4_01(recorded: Client) -> None:
 
 
 def test_rows_coming_and_going(postgres_server: Server, worker: str) -> None:
-    """Bar 14: rows that stay are seen exactly once, whatever happens between the pages."""
+    """Rows that stay are seen exactly once, whatever happens between the pages."""
     name = f"{worker}_changing"
     postgres_server.drop_database(name)
     url = postgres_server.create_database(name)
@@ -199,7 +199,7 @@ def refused(reply: Reply) -> bool:
 
 
 def test_bar_14_bit_flips(recorded: Client, link: str) -> None:
-    """Bar 14: every bit of a token, turned over, is 400."""
+    """Every bit of a token, turned over, is 400."""
     front, _, token = link.partition("$skiptoken=")
     raw = bytearray(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     assert recorded.get(link).status == 200
@@ -211,7 +211,7 @@ def test_bar_14_bit_flips(recorded: Client, link: str) -> None:
 
 
 def test_tokens_have_one_spelling(recorded: Client, link: str) -> None:
-    """DESIGN section 3: canonical base64url; another spelling is 400."""
+    """Tokens are canonical base64url; another spelling is 400."""
     front, _, token = link.partition("$skiptoken=")
     spellings = [
         token + "=",

@@ -1,4 +1,4 @@
-"""Bar 12 for reads: every URL of the suite, asked by each org over mixed rows, answers as over its rows alone."""
+"""Every URL of the suite, asked by each org over mixed rows, answers as over its rows alone."""
 
 from __future__ import annotations
 

@@ -60,9 +60,33 @@ def test_every_command_is_named(command: str) -> None:
 
 @pytest.mark.parametrize("part", [name for rank in RANKS for name in rank if name.startswith("odata.")])
 def test_every_part_is_on_the_map(part: str) -> None:
-    folder = PROJECT / part.replace(".", "/")
-    if folder.is_dir() or folder.with_suffix(".py").exists():
+    if _exists(part):
         assert part.rpartition(".")[2] in (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_picture_of_the_map_is_that_of_the_imports() -> None:
+    page = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    block = re.search(r"^ {4}cli, local.*?\n\n", page, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    drawn = [set(re.findall(r"[\w.]+", line.partition("(")[0])) for line in block[0].strip().splitlines()]
+    there = [{name for name in rank if _exists(name)} for rank in RANKS]
+    assert drawn == [rank for rank in there if rank]
+
+
+def _exists(part: str) -> bool:
+    path = PROJECT / part.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
+def test_every_number_in_a_title_is_explained() -> None:
+    page = (PROJECT / "docs" / "requirements.md").read_text(encoding="utf-8")
+    files = [*(PROJECT / "tests" / "conformance").glob("*.py"), *(PROJECT / "tests" / "cases").glob("*.toml")]
+    named = {
+        found.replace("_", ".") for file in files for found in re.findall(r"[mia]4[01][._]\d+", file.read_text("utf-8"))
+    }
+    assert not {number for number in named if not re.search(rf"\b{re.escape(number)}\b", page)}
+    asked = (PROJECT / "tests" / "salesforce" / "test_requirements.py").read_text(encoding="utf-8")
+    assert set(re.findall(r"def test_(\d+)_", asked)) <= set(re.findall(r"^(\d+)\. ", page, re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))

@@ -1,6 +1,6 @@
-"""What Salesforce Connect needs of a service, one number each: 1 to 12, 17, 19 to 27, 30 to 32.
+"""What Salesforce Connect needs of a service, by the numbers of docs/requirements.md.
 
-The others come with writes and deltas. 19 is request 68 of test_session.py, 22 and 26 are in test_profile.py.
+Those left out come with writes and deltas. 19 is request 68 of test_session.py, 22 and 26 are in test_profile.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Imports point down; libraries stay where HOUSE_STYLE's section 2 has them."""
+"""Imports point down; Flask, lxml, SQLAlchemy and the settings stay where `odata.imports` has them."""
 
 from __future__ import annotations
 
