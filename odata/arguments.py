@@ -20,7 +20,7 @@ from odata.url.parts import Parts
 
 def arguments(
     parameters: tuple[Parameter, ...],
-    first: Lifted,
+    first: tuple[Place, ...],
     lifted: Lifted,
     parts: Parts,
     org_id: str,
@@ -28,11 +28,11 @@ def arguments(
 ) -> list[str | list[str] | None]:
     """The value of each parameter for this URL, as text.
 
-    Args:   first: the literals of the URL that the statement was written for; the n-th literal of this URL takes the
-    place of its n-th.
+    Args:   first: places of the literals of the URL that the statement was written for; the n-th literal of this URL
+            takes the place of its n-th.
     Raises: InvalidLiteral (400) for a literal outside its type's value space.
     """
-    texts = None if first is lifted else dict(zip(first.places, lifted.texts, strict=True))
+    texts = dict(zip(first, lifted.texts, strict=True))
     values: list[str | list[str] | None] = []
     for parameter in parameters:
         match parameter:
@@ -53,13 +53,13 @@ def arguments(
     return values
 
 
-def _text(value: Value, texts: dict[Place, str] | None) -> str:
-    if texts is None or value.place is None or value.place not in texts:
+def _text(value: Value, texts: dict[Place, str]) -> str:
+    if value.place is None or value.place not in texts:
         return database_text(value)
     return database_text(value, value.kind, texts[value.place])
 
 
-def _link_text(place: Place | None, first: Lifted, lifted: Lifted, parts: Parts) -> str:
+def _link_text(place: Place | None, first: tuple[Place, ...], lifted: Lifted, parts: Parts) -> str:
     """The nested options of this URL but $top and $skip, and the aliases they may use, as the end of a URL."""
     items = []
     if place is not None:
@@ -75,10 +75,10 @@ def _link_text(place: Place | None, first: Lifted, lifted: Lifted, parts: Parts)
     return "".join("&" + quote(item.strip(), safe="()*,:@!'$=/?-._~") for item in items)
 
 
-def _moved(part: int, offset: int, first: Lifted, lifted: Lifted) -> int:
+def _moved(part: int, offset: int, first: tuple[Place, ...], lifted: Lifted) -> int:
     """Where an offset of the shape's first URL stands in this one: literals before it may differ in length."""
     moved = offset
-    for before, now in zip(first.places, lifted.places, strict=True):
+    for before, now in zip(first, lifted.places, strict=True):
         if before[0] == part and before[2] <= offset:
             moved = offset + now[2] - before[2]
     return moved

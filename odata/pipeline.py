@@ -14,44 +14,47 @@ rendered by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Literal as OneOf
 
 from odata.arguments import arguments
 from odata.documents import DOCUMENTS, READING
+from odata.edm.types import BINARY
 from odata.errors import MethodNotAllowed, NotFound
 from odata.messages import Request, Response
 from odata.payload.envelope import ForRequest, Frame, frame, write
 from odata.payload.formats import Format
 from odata.payload.next_links import Links, option, take_token
 from odata.payload.response import respond
-from odata.plan.bound import Value
 from odata.plan.make import make
-from odata.plan.paging import Page
+from odata.plan.paging import Page, SkipToken, order_mark
 from odata.plan.plans import ReadPlan
-from odata.service import Face, Principal, Service
-from odata.shapes import Lifted, Variant, lift, variant_of
-from odata.sql.parameters import Parameter
+from odata.plan.values import Place
+from odata.service import Principal, Service
+from odata.shapes import Lifted, lift, size_bytes, variant_of
+from odata.sql.parameters import literals_of
 from odata.sql.rendition import Rendition
 from odata.sql.run import Timings
 from odata.sql.select import select
 from odata.sql.statement import Statement
 from odata.url import Rules, parse_parts
+from odata.url.nodes import Options
 from odata.url.parts import Parts, split
 
-ENTRY_OVERHEAD_BYTES = 6000
+KINDS: dict[str, OneOf["count", "value"]] = {"$count": "count", "$value": "value"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """All that URLs of one shape share."""
+    """All that URLs of one shape share. order: the mark of its order. places: of the first URL's literals."""
 
     plan: ReadPlan
     statement: Statement
     frame: Frame
-    lifted: Lifted
+    order: str
+    places: tuple[Place, ...]
 
 
 class Stage:
@@ -99,55 +102,21 @@ def answer(
     """
     trace = trace or Trace()
     with trace.stage("split"):
-        plus_is_space = principal.profile == "salesforce" or request.headers.get("content-type", "").startswith(FORM)
-        parts = split(request.path, request.query, plus_is_space=plus_is_space)
+        parts = split(request.path, request.query, plus_is_space=principal.profile == "salesforce")
     document = DOCUMENTS.get(parts.segments)
     if document is not None:
         return document(service, request, principal, parts)
-    return _read(service, request, principal, _query_segment(request, parts), preferred_rows, trace)
-
-
-FORM = "application/x-www-form-urlencoded"
-
-
-def _query_segment(request: Request, parts: Parts) -> Parts:
-    """POST .../$query reads what stands before it; the caller has put the body's options behind the URL's."""
-    if not parts.segments or parts.segments[-1] != "$query":
-        return parts
-    if request.method != "POST":
-        raise MethodNotAllowed("/$query takes POST with the query options in the body.", allow=("POST",))
-    if len(parts.segments) == 1:
-        raise NotFound("/$query follows a resource path.")
-    moved = frozenset((part - 1, offset) for part, offset in parts.encoded_semicolons)
-    return replace(parts, segments=parts.segments[:-1], encoded_semicolons=moved)
-
-
-def _read(
-    service: Service, request: Request, principal: Principal, parts: Parts, preferred_rows: int | None, trace: Trace
-) -> Response:
-    """A resource path: the stages one after the other."""
-    token, parts = take_token(_links(service, principal, parts))
-    if request.method not in READING and not (request.method == "POST" and request.path.rstrip("/").endswith("$query")):
-        _refuse_write(service, request, principal, parts)
-    format = service.negotiate(
-        request.headers, option(parts, "format"), KINDS.get(parts.segments[-1], "json"), profile=principal.profile
-    )
-    page = Page(
-        preferred_rows=preferred_rows,
-        after=None if token is None else tuple(value is None for value in token.values),
-        remaining=None if token is None else token.remaining,
-    )
-    face = service.face(principal)
+    reading = _reading(service, request, principal, parts, preferred_rows)
     with trace.stage("shape"):
-        lifted = lift(parts)
-        key = (principal.profile, principal.sets, format, page, lifted.key)
-        prepared: Prepared | None = service.shapes.find(key, lifted.texts)
+        lifted = lift(reading.parts)
+        prepared: Prepared | None = service.shapes.find((*reading.variant, lifted.key), lifted.texts)
     trace.facts["cache_hit"] = prepared is not None
     if prepared is None:
-        prepared, variant = _prepare(service, principal, face, parts, lifted, format, page, trace)
-        service.shapes.keep(key, variant, ENTRY_OVERHEAD_BYTES + 2 * len(prepared.statement.sql))
+        prepared = _prepare(reading, lifted, trace)
     with trace.stage("bind"):
-        values = arguments(prepared.statement.parameters, prepared.lifted, lifted, parts, principal.org_id, token)
+        values = arguments(
+            prepared.statement.parameters, prepared.places, lifted, reading.parts, principal.org_id, reading.token
+        )
     with trace.stage("run"):
         row = service.database.fetch(
             prepared.statement.sql,
@@ -157,80 +126,121 @@ def _read(
             timings=trace.timings,
         )
     with trace.stage("write"):
-        return _written(service, request, prepared, row, format, page, _links(service, principal, parts), trace)
+        return _written(reading, prepared, row, trace)
 
 
-KINDS: dict[str, OneOf["count", "value"]] = {"$count": "count", "$value": "value"}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A read of a resource path before its stages: who reads what, in which format, which page of it."""
+
+    service: Service
+    request: Request
+    principal: Principal
+    parts: Parts
+    format: Format
+    page: Page
+    token: SkipToken | None
+
+    @property
+    def variant(self) -> tuple[Hashable, ...]:
+        """What of a request, beside the shape of its URL, decides plan and statement; never the org."""
+        remaining = self.page.remaining
+        most = self.service.limits.max_top_one_page + 1
+        page = self.page if remaining is None else replace(self.page, remaining=min(remaining, most))
+        return self.principal.profile, self.principal.sets, self.format, page
 
 
-def _prepare(
-    service: Service,
-    principal: Principal,
-    face: Face,
-    parts: Parts,
-    lifted: Lifted,
-    format: Format,
-    page: Page,
-    trace: Trace,
-) -> tuple[Prepared, Variant[Prepared]]:
-    """The slow way, once per shape: parse, plan, write SQL."""
-    limits = service.limits
+def _reading(
+    service: Service, request: Request, principal: Principal, parts: Parts, preferred_rows: int | None
+) -> Reading:
+    """Take off what is not part of the resource: /$query, the skip token."""
+    posted = parts.segments[-1] == "$query"
+    if posted:
+        parts = _without_query_segment(request, parts)
+    token, parts = take_token(_links(service, principal, parts))
+    if not posted and request.method not in READING:
+        _refuse_write(service, request, principal, parts)
+    format = service.negotiate(
+        request.headers, option(parts, "format"), KINDS.get(parts.segments[-1], "json"), profile=principal.profile
+    )
+    page = Page(preferred_rows=preferred_rows)
+    if token is not None:
+        after = tuple(value is None for value in token.values)
+        page = replace(page, after=after, order=token.order, remaining=token.remaining)
+    return Reading(
+        service=service, request=request, principal=principal, parts=parts, format=format, page=page, token=token
+    )
+
+
+def _without_query_segment(request: Request, parts: Parts) -> Parts:
+    """POST .../$query reads what stands before it; the caller has put the body's options behind the URL's."""
+    if request.method != "POST":
+        raise MethodNotAllowed("/$query takes POST with the query options in the body.", allow=("POST", "OPTIONS"))
+    if len(parts.segments) == 1:
+        raise NotFound("/$query follows a resource path.")
+    moved = frozenset((part - 1, offset) for part, offset in parts.encoded_semicolons)
+    return replace(parts, segments=parts.segments[:-1], encoded_semicolons=moved)
+
+
+def _refuse_write(service: Service, request: Request, principal: Principal, parts: Parts) -> None:
+    """405 on what exists, 404 on what does not."""
+    url = replace(parse_parts(parts), options=Options())
+    make(url, service.face(principal).model, profile=principal.profile)
+    raise MethodNotAllowed(
+        f"{request.method} does not apply: this service is read through OData.", allow=(*READING, "OPTIONS")
+    )
+
+
+def _prepare(reading: Reading, lifted: Lifted, trace: Trace) -> Prepared:
+    """The slow way, once per shape: parse, plan, write SQL, and remember it."""
+    service, profile, limits = reading.service, reading.principal.profile, reading.service.limits
+    face = service.face(reading.principal)
     with trace.stage("parse"):
-        salesforce = principal.profile == "salesforce"
+        lenient = profile == "salesforce"
         rules = Rules(
-            plus_is_space=salesforce,
-            blank_search=salesforce,
-            max_depth=limits.filter_depth,
-            max_nodes=limits.filter_nodes,
+            plus_is_space=lenient, blank_search=lenient, max_depth=limits.filter_depth, max_nodes=limits.filter_nodes
         )
-        url = parse_parts(parts, rules=rules)
+        url = parse_parts(reading.parts, rules=rules)
     with trace.stage("plan"):
-        plan = make(url, face.model, profile=principal.profile, limits=limits, page=page)
+        plan = make(url, face.model, profile=profile, limits=limits, page=reading.page)
     with trace.stage("select"):
-        statement = select(plan, face.mapping, rendition(format, service.root), limits)
-    around = frame(plan, format, service.root)
-    prepared = Prepared(plan=plan, statement=statement, frame=around, lifted=lifted)
-    literals = list(_literals(statement.parameters))
-    bound = {value.place: value.text for value in literals if value.place is not None}
-    kinds = {value.place: value.kind for value in literals if value.place is not None}
-    return prepared, variant_of(prepared, lifted, bound, plan.guards, kinds)
+        statement = select(plan, face.mapping, rendition(reading.format, service.root), limits)
+    prepared = Prepared(
+        plan=plan,
+        statement=statement,
+        frame=frame(plan, reading.format, service.root),
+        order=order_mark(plan.order),
+        places=tuple(lifted.places),
+    )
+    variant = variant_of(prepared, lifted, literals_of(statement.parameters), plan.guards)
+    service.shapes.keep((*reading.variant, lifted.key), variant, size_bytes(reading.parts, lifted, statement.sql))
+    return prepared
 
 
 def rendition(format: Format, root: str) -> Rendition:
     """What of the format the statement must know."""
-    return Rendition(
-        root=root,
-        prefix="@odata." if format.prefix else "@",
-        metadata=format.metadata,
-        ieee754=format.ieee754,
-    )
+    prefix: OneOf["@odata.", "@"] = "@odata." if format.prefix else "@"
+    return Rendition(root=root, prefix=prefix, metadata=format.metadata, ieee754=format.ieee754)
 
 
-def _literals(parameters: tuple[Parameter, ...]) -> Iterator[Value]:
-    for parameter in parameters:
-        if isinstance(parameter, Value):
-            yield parameter
-        elif isinstance(parameter, tuple):
-            yield from parameter
-
-
-def _written(
-    service: Service, request: Request, prepared: Prepared, row: tuple[object, ...] | None, format: Format, page: Page,
-    links: Links, trace: Trace,
-) -> Response:  # fmt: skip
-    plan = prepared.plan
+def _written(reading: Reading, prepared: Prepared, row: tuple[object, ...] | None, trace: Trace) -> Response:
+    plan, page = prepared.plan, reading.page
+    links = _links(reading.service, reading.principal, reading.parts)
     asked = page.remaining if page.after is not None else plan.top
 
     def next_link(keys: tuple[str | None, ...], rows: int) -> str:
-        return links.next_link(keys, None if asked is None else asked - rows)
+        return links.next_link(keys, prepared.order, None if asked is None else asked - rows)
 
+    here = ForRequest(
+        segments=reading.parts.segments, next_link=next_link, row_bytes=reading.service.limits.max_row_bytes
+    )
     named = None if row is None else dict(zip(prepared.statement.columns, row, strict=True))
-    here = ForRequest(segments=links.parts.segments, next_link=next_link, row_bytes=service.limits.max_row_bytes)
     written = write(plan, prepared.frame, named, here)
-    trace.facts.update(set=plan.set.name, rows=written.rows)
-    if plan.kind == "value" and plan.of_property is not None and plan.of_property.type.name == "Edm.Binary":
+    trace.facts.update(set=plan.set.name, rows=written.rows, paged=plan.kind == "collection")
+    format = reading.format
+    if plan.kind == "value" and plan.of_property is not None and plan.of_property.type is BINARY:
         format = replace(format, content_type="application/octet-stream")
-    return respond(request.headers, format, written)
+    return respond(reading.request.headers, format, written)
 
 
 def _links(service: Service, principal: Principal, parts: Parts) -> Links:
@@ -241,13 +251,5 @@ def _links(service: Service, principal: Principal, parts: Parts) -> Links:
         profile=principal.profile,
         signer=service.signer,
         most_bytes=service.limits.request_line_bytes,
-    )
-
-
-def _refuse_write(service: Service, request: Request, principal: Principal, parts: Parts) -> None:
-    """405 on what exists, 404 on what does not."""
-    url = parse_parts(parts)
-    make(replace(url, options=type(url.options)()), service.face(principal).model, profile=principal.profile)
-    raise MethodNotAllowed(
-        f"{request.method} does not apply: this service is read through OData.", allow=(*READING, "OPTIONS")
+        collation=service.collation,
     )

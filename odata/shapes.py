@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, TypeVar
 
+from odata.plan.bound import Value
 from odata.plan.values import Guard, Place
 from odata.url.parts import Parts
 from odata.url.search import WORD
@@ -163,21 +164,22 @@ def size_bytes(parts: Parts, lifted: Lifted, sql: str) -> int:
 
 
 def variant_of(
-    prepared: Prepared, lifted: Lifted, bound: dict[Place, str], guards: tuple[Guard, ...], kinds: dict[Place, str]
+    prepared: Prepared, lifted: Lifted, values: Iterable[Value], guards: tuple[Guard, ...]
 ) -> Variant[Prepared]:
     """Which literals of the URL are bound, fixed or guarded.
 
-    Args: bound: text of each literal that became a parameter, by place. kinds: lexical kind of those literals, as the
-    parser said.
+    Args: values: the literals that became parameters of the statement.
     """
-    fixed = []
+    bound = {value.place: value for value in values if value.place is not None}
     index_of = {place: index for index, place in enumerate(lifted.places)}
-    for index, (place, text) in enumerate(zip(lifted.places, lifted.texts, strict=True)):
-        if bound.get(place) != text:
-            fixed.append((index, text))
-    held = tuple(
-        (index_of[guard.place], kinds[guard.place], guard)
-        for guard in guards
-        if guard.place in index_of and guard.place in kinds
+    fixed = tuple(
+        (index, text)
+        for index, (place, text) in enumerate(zip(lifted.places, lifted.texts, strict=True))
+        if place not in bound or bound[place].text != text
     )
-    return Variant(prepared, tuple(fixed), held)
+    held = tuple(
+        (index_of[guard.place], bound[guard.place].kind, guard)
+        for guard in guards
+        if guard.place in index_of and guard.place in bound
+    )
+    return Variant(prepared, fixed, held)

@@ -36,7 +36,10 @@ def query_text(parts: Parts, without: frozenset[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
-    """Where links of one request lead. root: with a slash at its end. most_bytes: of a request line."""
+    """Where links of one request lead. root: with a slash at its end. most_bytes: of a request line.
+
+    collation: by which strings are sorted; a token is worth nothing under another one.
+    """
 
     root: str
     parts: Parts
@@ -44,6 +47,7 @@ class Links:
     profile: str
     signer: Signer
     most_bytes: int
+    collation: str | None = None
 
     @property
     def path(self) -> str:
@@ -51,24 +55,26 @@ class Links:
 
     def binding(self, query: str) -> bytes:
         """What a skip token of this request is bound to."""
-        return binding(path=self.path, query=query, org_id=self.org_id, profile=self.profile)
+        return binding(path=self.path, query=query, org_id=self.org_id, profile=self.profile, collation=self.collation)
 
     @property
     def query(self) -> str:
         """The options a next link repeats: all but $skip, which has been done, and the token."""
         return query_text(self.parts, frozenset({"skip", "skiptoken"}))
 
-    def next_link(self, values: tuple[str | None, ...], remaining: int | None) -> str:
-        """The URL of the next page.
+    def next_link(self, values: tuple[str | None, ...], order: str, remaining: int | None) -> str:
+        """The URL of the page behind the order keys `values`; order is their mark.
 
         Raises: UriTooLong (414) when even the compressed options do not fit into a request line.
         """
         query = self.query
-        token = write_token(SkipToken(values=values, remaining=remaining), self.signer, self.binding(query))
+        token = write_token(
+            SkipToken(values=values, order=order, remaining=remaining), self.signer, self.binding(query)
+        )
         url = f"{self.root}{self.path}?{query}{'&' if query else ''}$skiptoken={token}"
         if self._fits(url):
             return url
-        packed = SkipToken(values=values, remaining=remaining, query=query)
+        packed = SkipToken(values=values, order=order, remaining=remaining, query=query)
         url = f"{self.root}{self.path}?$skiptoken={write_token(packed, self.signer, self.binding(''))}"
         if self._fits(url):
             return url

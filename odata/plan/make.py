@@ -14,7 +14,7 @@ from odata.plan.expand import expansions
 from odata.plan.filter import joined_filter
 from odata.plan.limits import Limits, Profile
 from odata.plan.orderby import total_order
-from odata.plan.paging import Page
+from odata.plan.paging import Page, require_order
 from odata.plan.path import ResourcePath, resource_path
 from odata.plan.plans import Kind, ReadPlan, Selection
 from odata.plan.select import selection
@@ -113,12 +113,14 @@ def _collection(path: ResourcePath, options: Options, scope: Scope, shown: Selec
     variable = path.steps[-1].variable
     top = options.top.value if options.top else None
     rows, paged = page.size(top, scope.limits)
+    order = total_order(options.orderby, variable, scope)
+    require_order(page, order)
     return ReadPlan(
         kind="collection",
         steps=path.steps,
         selection=shown,
         filter=joined_filter(options, scope),
-        order=total_order(options.orderby, variable, scope),
+        order=order,
         top=top,
         skip=options.skip.value if options.skip and page.after is None else 0,
         rows=rows,

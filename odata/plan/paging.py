@@ -15,11 +15,12 @@ import zlib
 from dataclasses import dataclass
 
 from odata.errors import InvalidToken
+from odata.plan.bound import Bound, PropertyValue, type_of
 from odata.plan.limits import Limits
+from odata.plan.plans import OrderKey
 
-VERSION = 1
+VERSION = 2
 SIGNATURE_BYTES = 16
-LARGEST_TOKEN_BYTES = 8190
 LARGEST_QUERY_BYTES = 16_000_000
 
 
@@ -28,11 +29,12 @@ class Page:
     """What is known of paging before planning.
 
     preferred_rows: the odata.maxpagesize preference. after: which boundary values of the token are null, None on page
-    1. remaining: what the token leaves of $top, None without $top.
+    1. order: the mark of the order that the token belongs to. remaining: what the token leaves of $top, None without.
     """
 
     preferred_rows: int | None = None
     after: tuple[bool, ...] | None = None
+    order: str | None = None
     remaining: int | None = None
 
     def size(self, top: int | None, limits: Limits) -> tuple[int, bool]:
@@ -54,12 +56,35 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkipToken:
-    """values: the last entity's order keys as database texts, None for null. remaining: of $top, None without $top.
-    query: the options of the request where they would make the next link too long, else None."""
+    """values: the last entity's order keys as database texts, None for null. order: the mark of that order.
+
+    remaining: of $top, None without $top. query: the options of the request where they would make the next link too
+    long, else None.
+    """
 
     values: tuple[str | None, ...]
+    order: str
     remaining: int | None = None
     query: str | None = None
+
+
+def order_mark(order: tuple[OrderKey, ...]) -> str:
+    """A short text that differs for orders whose boundary values mean different things.
+
+    A deployment may change a default order, a type or what may be null while clients hold tokens of the old one.
+    """
+    keys = [(_named(key.expression), type_of(key.expression).name, key.descending, key.nullable) for key in order]
+    return hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:8]
+
+
+def _named(expression: Bound) -> str:
+    return expression.property.name if isinstance(expression, PropertyValue) else type(expression).__name__
+
+
+def require_order(page: Page, order: tuple[OrderKey, ...]) -> None:
+    """Refuse a token that was made under another order than the request has now. Raises: InvalidToken (400)."""
+    if page.after is not None and page.order != order_mark(order):
+        raise InvalidToken(_REFUSED, target="$skiptoken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +105,9 @@ def _signature(secret: bytes, payload: bytes, binding: bytes) -> bytes:
     return hmac.new(secret, b"skiptoken" + framed, hashlib.sha256).digest()[:SIGNATURE_BYTES]
 
 
-def binding(*, path: str, query: str, org_id: str, profile: str) -> bytes:
-    """What a token is bound to: the query without its token, the org and the profile, as a fixed-length digest."""
-    text = json.dumps([path, query, org_id, profile], ensure_ascii=False)
+def binding(*, path: str, query: str, org_id: str, profile: str, collation: str | None = None) -> bytes:
+    """What a token is bound to: the query without its token, org, profile and collation, as a fixed-length digest."""
+    text = json.dumps([path, query, org_id, profile, collation], ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -92,7 +117,7 @@ def write_token(token: SkipToken, signer: Signer, bound_to: bytes) -> str:
     A token that carries the query is bound to org, profile and path only: `bound_to` is then made with an empty query.
     """
     content = json.dumps(
-        [VERSION, token.values, token.remaining, token.query], separators=(",", ":"), ensure_ascii=False
+        [VERSION, token.values, token.order, token.remaining, token.query], separators=(",", ":"), ensure_ascii=False
     )
     payload = zlib.compress(content.encode(), 9) if token.query is not None else content.encode()
     signed = signer.sign(payload, bound_to) + payload
@@ -115,10 +140,11 @@ def read_token(text: str, signer: Signer, bound_to: bytes) -> SkipToken:
         raise InvalidToken(_REFUSED, target="$skiptoken")
     if payload[:1] != b"[":
         payload = zlib.decompressobj().decompress(payload, LARGEST_QUERY_BYTES)
-    version, values, remaining, query = json.loads(payload)
+    version, *content = json.loads(payload)
     if version != VERSION:
         raise InvalidToken(_REFUSED, target="$skiptoken")
-    return SkipToken(values=tuple(values), remaining=remaining, query=query)
+    values, order, remaining, query = content
+    return SkipToken(values=tuple(values), order=order, remaining=remaining, query=query)
 
 
 _REFUSED = (

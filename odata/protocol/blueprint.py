@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 from flask import Blueprint, request
@@ -139,14 +140,20 @@ def _request(environ: dict[str, Any], headers: dict[str, str]) -> Request:
 
 def _with_body(asked: Request, http: Http) -> Request:
     """POST .../$query carries its options in the body; they go behind those of the URL. No other body is read."""
-    if asked.method != "POST" or not asked.path.rstrip("/").endswith("/$query"):
+    if asked.method != "POST" or _last_segment(asked.path) != "$query":
         return asked
-    query_body(asked.headers)
+    form = query_body(asked.headers) == "application/x-www-form-urlencoded"
     try:
         text = inflated(_Body(), asked.headers, http.query_bodies).decode("utf-8", "strict").strip()
     except UnicodeDecodeError:
         raise BadRequest("The body is not UTF-8.") from None
+    if form:
+        text = text.replace("+", "%20")
     return replace(asked, query=f"{asked.query}&{text}" if asked.query else text)
+
+
+def _last_segment(path: str) -> str:
+    return unquote(path.rstrip("/").rpartition("/")[2])
 
 
 class _Body:
@@ -163,12 +170,14 @@ class _Body:
 def _answered(http: Http, asked: Request, principal: Principal, trace: Trace) -> Response:
     preferred, applied = preferences(asked.headers, page_rows=http.service.limits.max_page_size)
     reply = answer(http.service, asked, principal, preferred_rows=preferred.max_page_size, trace=trace)
-    return replace(reply, headers=(*reply.headers, ("Preference-Applied", applied))) if applied else reply
+    if applied and trace.facts.get("paged"):
+        return replace(reply, headers=(*reply.headers, ("Preference-Applied", applied)))
+    return reply
 
 
 def _allowed(path: str) -> str:
     """Methods of a resource: all are read, but for those that take their query from a body."""
-    return ALLOW_POSTED if path.rstrip("/").rpartition("/")[2] in ("$query", "$batch") else ALLOW
+    return ALLOW_POSTED if _last_segment(path) in ("$query", "$batch") else ALLOW
 
 
 def _refused(problem: ODataError, asked: Request, request_id: str) -> Response:

@@ -6,6 +6,7 @@ links.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -46,6 +47,15 @@ class Link:
 
 
 Parameter: TypeAlias = Org | Fixed | After | Link | Value | tuple[Value, ...]
+
+
+def literals_of(parameters: Iterable[Parameter]) -> Iterator[Value]:
+    """The literals of the URL among parameters, items of lists included."""
+    for parameter in parameters:
+        if isinstance(parameter, Value):
+            yield parameter
+        elif isinstance(parameter, tuple):
+            yield from parameter
 
 
 class StatementBinds(Binds):

@@ -14,7 +14,10 @@ from odata.url.nodes import SearchAnd, SearchExpression, SearchNot, SearchOr, Se
 from odata.url.tokens import Tokens
 
 _BLANKS = re.compile(r"[ \t]*+")
-_WORD = re.compile(r"[^\s()\";']([^\s()\";]*+)")
+WORD = r"[^\s()\";'][^\s()\";]*+"
+"""A word as a regular expression; the shape cache lifts exactly what is read as one."""
+
+_WORD = re.compile(WORD)
 _WORD_REST = re.compile(r"[^\s()\";]*+")
 _PHRASE = re.compile(r'"([^"]++)"')
 _INCOMPLETE = re.compile(r"'[^']*+(?:''[^']*+)*+'")

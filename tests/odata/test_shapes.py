@@ -8,7 +8,7 @@ from models import exposure
 from odata.edm.model import build
 from odata.plan.bound import Value
 from odata.plan.make import make
-from odata.shapes import ShapeCache, Variant, lift, variant_of
+from odata.shapes import ShapeCache, Variant, lift, size_bytes, variant_of
 from odata.url import parse_parts
 from odata.url.parts import split
 
@@ -33,6 +33,9 @@ def lifted_texts(query: str) -> list[str]:
         ("$filter=contains(Name,'50%25')", ["50%"]),
         ("$search=blue \"two words\" OR green", ["blue", "two words", "green"]),
         ("$search=a AND NOT b", ["a", "b"]),
+        ("$search='blue'", []),
+        ("$search=bl;ue", []),
+        ("$search=it's", ["it's"]),
         ("$top=5&$skip=7&$select=A1", []),
     ],
 )
@@ -79,13 +82,7 @@ def variant(query: str) -> Variant[str]:
     lifted = lift(parts)
     plan = make(parse_parts(parts), MODEL)
     values = list(_values(plan.filter))
-    return variant_of(
-        "plan",
-        lifted,
-        {value.place: value.text for value in values if value.place},
-        plan.guards,
-        {value.place: value.kind for value in values if value.place},
-    )
+    return variant_of("plan", lifted, values, plan.guards)
 
 
 def _values(node: object) -> list[Value]:
@@ -116,16 +113,37 @@ def test_a_plan_serves_only_literals_that_leave_it_true(query: str, other: list[
 
 
 def test_the_cache_is_bounded_by_entries_and_by_bytes() -> None:
-    cache: ShapeCache[str] = ShapeCache(entries=10, total_bytes=1_000)
+    cache: ShapeCache[str] = ShapeCache(entries=10, total_bytes=1_600)
     for index in range(1_000):
         cache.keep(f"shape {index}", Variant("plan", (), ()), 60)
-
     assert len(cache) == 10
-    cache.keep("large", Variant("plan", (), ()), 990)
-    assert len(cache) == 1
-    cache.keep("too large", Variant("plan", (), ()), 1_001)
+
+    for index in range(100):
+        cache.keep(f"larger {index}", Variant("plan", (), ()), 100)
+    assert len(cache) == 10
+
+    cache = ShapeCache(entries=1_000, total_bytes=1_600)
+    for index in range(100):
+        cache.keep(f"larger {index}", Variant("plan", (), ()), 100)
+    assert len(cache) == 16
+
+
+def test_one_entry_never_takes_a_large_part_of_the_cache() -> None:
+    cache: ShapeCache[str] = ShapeCache(entries=10, total_bytes=1_600)
+    cache.keep("too large", Variant("plan", (), ()), 101)
+    cache.keep("large", Variant("plan", (), ()), 100)
+
     assert cache.find("too large", []) is None
     assert cache.find("large", []) == "plan"
+
+
+def test_the_size_of_an_entry_counts_its_literals_and_its_text() -> None:
+    ids = ",".join(["019ea414-14c1-7f1c-8ce8-c460953e6616"] * 1_000)
+    many = split("Quotes", f"$filter=Id in ({ids})")
+    long = split("Quotes", f"$filter=Name eq '{'x' * 400_000}'")
+
+    assert size_bytes(many, lift(many), "SELECT") > 700_000
+    assert size_bytes(long, lift(long), "SELECT") > 1_600_000
 
 
 def test_variants_of_one_shape_are_bounded_too() -> None:
