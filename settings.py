@@ -46,6 +46,8 @@ class Kind:
 
 
 def whole(least: int, most: int) -> Kind:
+    """A whole number between the two, both included."""
+
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
             raise ValueError(text)
@@ -55,6 +57,8 @@ def whole(least: int, most: int) -> Kind:
 
 
 def seconds(least: float, most: float) -> Kind:
+    """Seconds between the two, with six decimals at most."""
+
     def read(text: str) -> float:
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) or not least <= float(text) <= most:
             raise ValueError(text)
@@ -64,6 +68,8 @@ def seconds(least: float, most: float) -> Kind:
 
 
 def one_of(*choices: str) -> Kind:
+    """One of these words as they are written."""
+
     def read(text: str) -> str:
         if text not in choices:
             raise ValueError(text)
@@ -73,6 +79,8 @@ def one_of(*choices: str) -> Kind:
 
 
 def matching(pattern: str, fits: str) -> Kind:
+    """A text that matches as a whole; fits: the same for a reader."""
+
     def read(text: str) -> str:
         if not re.fullmatch(pattern, text):
             raise ValueError(text)

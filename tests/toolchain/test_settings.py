@@ -6,7 +6,9 @@ import dataclasses
 
 import pytest
 
+import app
 import settings
+from odata.plan.limits import Limits
 from settings import SettingsError, load
 
 
@@ -15,6 +17,15 @@ def test_every_setting_is_documented_once() -> None:
     assert len({row.variable for row in rows}) == len(rows) == len(dataclasses.fields(settings.Settings))
     assert all(row.doc and row.fits for row in rows)
     assert all(row.variable.lower() == row.name for row in rows)
+
+
+@pytest.mark.parametrize("limit", dataclasses.fields(Limits), ids=lambda limit: limit.name)
+def test_every_limit_of_reading_is_a_setting_with_its_default(limit: dataclasses.Field[int]) -> None:
+    """And it arrives: another value of the setting is the service's limit."""
+    defaults = {one.name: one.default for one in dataclasses.fields(settings.Settings)}
+    assert defaults[limit.name] == limit.default
+    other = dataclasses.replace(settings.load({}), **{limit.name: limit.default - 1})
+    assert getattr(app._limits(other), limit.name) == limit.default - 1
 
 
 @pytest.mark.parametrize("row", [row for row in settings.documentation() if row.default], ids=lambda row: row.variable)
