@@ -10,6 +10,7 @@
     |__ Unsupported 501                 valid OData that this service does not do; names the construct
     |__ Unavailable 503                 a fault of the database, or no free connection
         |__ QueryTimeout 503            the statement reached its time limit
+        |__ Busy 503                    our own connections are all taken; no fault of the database
     InternalError 500                   only at the rim, for a defect of ours
 
 Standard: JSON Format, "Error Response"; Protocol, "Common Response Status Codes".
@@ -142,7 +143,7 @@ class NotAcceptable(ODataError):
 
 
 class PreconditionFailed(ODataError):
-    """The ETag named in If-Match is not that of the entity."""
+    """The client asks for snapshot isolation, which no read offers; If-Match is not looked at."""
 
     status = 412
 
@@ -194,3 +195,7 @@ class Unavailable(ODataError):
 
 class QueryTimeout(Unavailable):
     """The statement reached its time limit."""
+
+
+class Busy(Unavailable):
+    """Every connection to the database is taken, and more requests wait than may; carries Retry-After."""

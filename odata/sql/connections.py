@@ -21,7 +21,7 @@ from psycopg.adapt import AdaptersMap, Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from odata.errors import Unavailable
+from odata.errors import Busy, Unavailable
 
 Row: TypeAlias = tuple[Any, ...]
 RV = TypeVar("RV")
@@ -95,14 +95,35 @@ class _Undecoded(Loader):
         return bytes(data)
 
 
+class Gate:
+    """How many requests of this process are at a database, whichever server they are at."""
+
+    def __init__(self, waiting: int) -> None:
+        self._waiting = waiting
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    def enter(self) -> bool:
+        """Count one more; whether it may wait with patience. Whoever enters leaves."""
+        with self._lock:
+            self._inside += 1
+            return self._inside <= self._waiting
+
+    def leave(self) -> None:
+        """Count one less."""
+        with self._lock:
+            self._inside -= 1
+
+
 class Connections:
     """The connections of this process to one server; threads take one, and always give it back."""
 
-    def __init__(self, url: str, limits: ConnectionLimits, *, name: str) -> None:
+    def __init__(self, url: str, limits: ConnectionLimits, gate: Gate, *, name: str) -> None:
         self.name = name
         self._limits = limits
+        self._gate = gate
         self._lock = threading.Lock()
-        self._inside = 0
+        self._taken = 0
         self._moved_at = monotonic()
         self._pool: ConnectionPool[ReadConnection] = ConnectionPool(
             conninfo=url,
@@ -125,17 +146,17 @@ class Connections:
         """A usable connection; dead ones met on the way are replaced behind the scenes.
 
         Args:   deadline: monotonic time by which the whole request must be done.
-        Raises: Unavailable after the acquire timeout; at once when too many wait already and nothing moves.
+        Raises: Busy when all are taken: after the acquire timeout, or at once when too many wait already and nothing
+                moves. Unavailable when none could be made, which is the server's doing.
         """
         give_up = min(deadline, monotonic() + self._limits.acquire_timeout_seconds)
-        with self._lock:
-            self._inside += 1
-            patient = self._inside <= self._limits.waiting
+        patient = self._gate.enter()
         try:
             connection = self._wait(give_up, patient)
         except BaseException:
-            self._leave()
+            self._gate.leave()
             raise
+        self._count(1)
         connection.deadline = deadline
         connection.taken_at = monotonic()
         if not connection.was_slow:
@@ -146,14 +167,15 @@ class Connections:
         """Give a connection back; a closed one, or one left in the middle of something, is replaced by the pool."""
         now = monotonic()
         slow = connection.was_slow = now - connection.taken_at > SLOW_SECONDS
+        self._count(-1)
         self._pool.putconn(connection)
         if not slow:
             self._moved_at = now
-        self._leave()
+        self._gate.leave()
 
-    def _leave(self) -> None:
+    def _count(self, step: int) -> None:
         with self._lock:
-            self._inside -= 1
+            self._taken += step
 
     def _wait(self, give_up: float, patient: bool) -> ReadConnection:
         while True:
@@ -163,14 +185,21 @@ class Connections:
                 connection = self._pool.getconn(timeout=max(until - monotonic(), 0.001))
             except PoolTimeout:
                 if patient or monotonic() >= min(give_up, self._moved_at + STALL_SECONDS):
-                    raise _no_connection(patient) from None
+                    raise self._refusal(patient) from None
             except (PoolClosed, TooManyRequests):
-                raise _no_connection(patient) from None
+                raise self._refusal(patient) from None
             else:
                 if connection.usable():
                     return connection
                 connection.close()
                 self._pool.putconn(connection)
+
+    def _refusal(self, patient: bool) -> Unavailable:
+        if not patient and self._taken:
+            return Busy("Too many requests wait for the database already; try again shortly.")
+        if self._taken >= self._limits.connections:
+            return Busy("No connection to the database became free in time; try again shortly.")
+        return Unavailable("No connection to the database could be made in time; try again shortly.")
 
     def measures(self) -> dict[str, int]:
         """size, in_use and waiting of now, for the log."""
@@ -181,12 +210,6 @@ class Connections:
     def close(self) -> None:
         """Close all connections; who holds one may finish within a second."""
         self._pool.close(timeout=1.0)
-
-
-def _no_connection(patient: bool) -> Unavailable:
-    if patient:
-        return Unavailable("No connection to the database became free in time; try again shortly.")
-    return Unavailable("Too many requests wait for the database already; try again shortly.")
 
 
 def _connect_arguments(url: str, limits: ConnectionLimits) -> dict[str, Any]:

@@ -74,13 +74,16 @@ TRANSLATIONS: Final[Mapping[str, Translation]] = {
     "42P01": _CHANGING,
     "42501": _CHANGING,
     "42704": _CHANGING,
+    "0A000": Translation(InternalError, "The database does not do what this request needs; the log has more.", True),
 }
 
 CONNECTION_LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "08000", "08003", "08006"})
 """The server gave up the connection, not the statement: a read may go again over a fresh one."""
 
-FRESH_CONNECTION: Final = frozenset({"0A000", "26000"})
-"""A prepared statement no longer fits (a table changed, or a pooler switched servers): again over a fresh one."""
+UNKNOWN_STATEMENT: Final = "26000"
+CHANGED_RESULT: Final = "RevalidateCachedQuery"
+"""The function of PostgreSQL that finds a prepared statement's columns changed. Its SQLSTATE, 0A000, is that of every
+feature that is not there, and its message is translated."""
 
 CONFLICT: Final = frozenset({"40001", "40P01"})
 """Serialization failure, deadlock, or a standby's recovery: the same statement may simply go again."""
@@ -94,15 +97,9 @@ def translation(error: psycopg.Error) -> Translation:
     return TRANSLATIONS.get(state) or TRANSLATIONS.get(state[:2]) or _DEFECT
 
 
-def translate(error: psycopg.Error) -> ODataError:
-    """The error to answer with.
-
-    Returns: BadRequest and its kinds for what the values of the request did, Unavailable or QueryTimeout (503) for
-             faults of the database, Forbidden for a write within a read, else InternalError.
-    Example: translate(psycopg.errors.DivisionByZero("...")).code == "ArithmeticFailure"
-    """
-    entry = translation(error)
-    return entry.error(entry.message)
+def stale(error: psycopg.Error) -> bool:
+    """A prepared statement no longer fits (a table changed, a pooler switched servers): again, over a fresh line."""
+    return error.sqlstate == UNKNOWN_STATEMENT or error.diag.source_function == CHANGED_RESULT
 
 
 def _without_state(error: psycopg.Error) -> Translation:

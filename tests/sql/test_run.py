@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from odata.errors import (
     ArithmeticFailure,
     BadRequest,
+    Busy,
     Forbidden,
     InternalError,
     InvalidLiteral,
@@ -24,7 +27,7 @@ from odata.errors import (
     Unavailable,
 )
 from odata.sql.connections import ConnectionLimits
-from odata.sql.errors import TRANSLATIONS, translate
+from odata.sql.errors import TRANSLATIONS, translation
 from odata.sql.run import Database, Timings
 
 ID = "6f0c2a52-0000-4000-8000-000000000001"
@@ -94,7 +97,8 @@ def test_an_error_is_told_without_sql_and_the_connection_goes_on(
 @pytest.mark.parametrize("state", sorted(key for key in TRANSLATIONS if len(key) == 5))
 def test_every_sqlstate_of_the_table_exists(state: str) -> None:
     error = psycopg.errors.lookup(state)("x")
-    assert translate(error).status in (400, 403, 503)
+    entry = translation(error)
+    assert entry.error(entry.message).status in (400, 403, 503) or (state == "0A000" and entry.logged)
 
 
 def test_a_statement_repeated_stays_prepared_and_prepare_false_does_not(empty_database_url: str) -> None:
@@ -116,6 +120,13 @@ def test_a_prepared_statement_whose_result_changed_is_run_again(empty_database_u
         other.execute("ALTER TABLE changing ADD COLUMN name varchar DEFAULT 'x'")
         assert database.fetch("SELECT * FROM changing") == (1, "x")
     database.close()
+
+
+def test_what_the_database_cannot_do_is_no_stale_statement(database: Database) -> None:
+    timings = Timings()
+    with pytest.raises(InternalError):
+        database.fetch("DECLARE one CURSOR WITH HOLD FOR SELECT 1 FOR UPDATE", timings=timings)
+    assert (timings.statements, timings.retries) == (1, 0)
 
 
 def test_a_lock_is_waited_for_only_so_long(empty_database_url: str) -> None:
@@ -168,22 +179,66 @@ def test_those_who_would_wait_beyond_the_limit_are_refused_at_once(empty_databas
     database.close()
 
 
-def test_a_crowd_is_served_while_connections_change_hands(empty_database_url: str) -> None:
-    database = Database(empty_database_url, limits=ConnectionLimits(connections=2, waiting=4))
+def test_a_crowd_is_served_while_connections_change_hands(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve ask, four may be patient, all are served: a busy machine stalls everybody, so a stall is long here."""
+    monkeypatch.setattr("odata.sql.connections.STALL_SECONDS", 20.0)
+    limits = ConnectionLimits(connections=2, waiting=4, acquire_timeout_seconds=20.0)
+    database = Database(empty_database_url, limits=limits)
     answers: list[object] = []
 
     def ask() -> None:
         for _ in range(20):
             answers.append(database.fetch("SELECT pg_sleep(0.005)"))
 
-    threads = [threading.Thread(target=ask) for _ in range(12)]
+    _together([ask] * 12)
+    assert len(answers) == 240
+    assert database.measures() == {"size": 2, "in_use": 0, "waiting": 0}
+    database.close()
+
+
+def test_one_gate_for_all_servers(seeded_url: str, empty_database_url: str) -> None:
+    """A follower that is full is no fault: it is not left alone, and its load does not go to the primary."""
+    limits = ConnectionLimits(connections=2, waiting=2, acquire_timeout_seconds=5.0)
+    database = Database(empty_database_url, replica_urls=[seeded_url], limits=limits)
+    assert database.fetch("SELECT 1") == (1,)
+    outcomes: list[tuple[str, float]] = []
+
+    def ask() -> None:
+        began = time.monotonic()
+        try:
+            database.fetch("SELECT pg_sleep(1.5)")
+            outcomes.append(("answered", 0.0))
+        except Busy:
+            outcomes.append(("refused", time.monotonic() - began))
+
+    _together([ask] * 6)
+    assert Counter(outcome for outcome, _ in outcomes) == {"answered": 2, "refused": 4}
+    assert max(seconds for _, seconds in outcomes) < 1.2
+    assert "follower_faults" not in database.measures()
+    (served_by,) = database.fetch("SELECT current_database()::varchar") or ()
+    assert served_by == conninfo_to_dict(seeded_url)["dbname"]
+    database.close()
+
+
+def test_a_follower_that_is_away_is_passed_by_a_crowd(empty_database_url: str) -> None:
+    """No connection could be made: that is the follower's doing, also for those who may not wait with patience."""
+    gone = "postgresql://nobody@127.0.0.1:1/nothing"
+    limits = ConnectionLimits(connections=2, waiting=2, acquire_timeout_seconds=0.3, connect_timeout_seconds=1)
+    database = Database(empty_database_url, replica_urls=[gone], limits=limits)
+    answers: list[object] = []
+    _together([lambda: answers.append(database.fetch("SELECT 1"))] * 4)
+    assert answers == [(1,)] * 4
+    database.close()
+
+
+def _together(calls: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=call) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(answers) == 240
-    assert database.measures() == {"size": 2, "in_use": 0, "waiting": 0}
-    database.close()
 
 
 def test_a_forked_process_makes_connections_of_its_own(empty_database_url: str) -> None:
