@@ -205,8 +205,8 @@ def _guid(type: PrimitiveType, kind: str, text: str) -> str:
 def _date(type: PrimitiveType, kind: str, text: str) -> str:
     """A date; or a point in time, of which only the date in UTC at midnight is meant (see `values.utc_midnight`)."""
     if kind in ("datetimeoffset", "string") and "T" in text.upper():
-        text = text[: text.upper().index("T")]
-    elif kind not in ("date", "string"):
+        return _date_time_offset(type, kind, text).partition("T")[0]
+    if kind not in ("date", "string"):
         raise _refuse(type, text, "2026-01-31 is its form")
     return _calendar_day(type, text)
 

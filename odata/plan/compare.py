@@ -42,6 +42,7 @@ from odata.plan.bound import (
 )
 from odata.plan.literals import check_kind, described, literal_value, mismatch, natural
 from odata.plan.scope import Scope
+from odata.plan.values import database_text
 from odata.url.nodes import Literal
 
 Operator: TypeAlias = OneOf["eq", "ne", "gt", "ge", "lt", "le"]
@@ -251,7 +252,7 @@ def _guid(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bo
 
 
 def _date(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bound:
-    moment = literal.kind == "datetimeoffset" or (literal.kind == "string" and "T" in literal.text.upper())
+    moment = literal.kind == "datetimeoffset" or (literal.kind == "string" and bool(scope.guards.ask("timed", literal)))
     if not (scope.lenient and moment):
         check_kind(literal, DATE, described(left), scope)
     if moment and not scope.guards.ask("utc_midnight", literal):
@@ -277,7 +278,7 @@ def _enum(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bo
     if operator in ("eq", "ne") or not isinstance(type, EnumType):
         return Comparison(operator, left, value)
     scope.guards.ask("text", literal)
-    limit = type.members[type.convert(literal.kind, literal.text)]
+    limit = type.members[database_text(value)]
     chosen = [name for name, number in type.members.items() if _ORDER[operator](number, limit)]
     return Membership(left, tuple(Value(type, "string", name) for name in chosen))
 

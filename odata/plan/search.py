@@ -9,9 +9,9 @@ from typing import assert_never
 
 from odata.edm.types import STRING
 from odata.errors import InvalidOption, LimitExceeded
-from odata.plan.bound import Bound, Constant, Logic, Not, SearchMatch, Value, Variable
+from odata.plan.bound import Bound, Constant, Logic, Not, SearchMatch, Variable
+from odata.plan.literals import literal_value
 from odata.plan.scope import Scope
-from odata.plan.values import database_text
 from odata.url.nodes import Literal, SearchAnd, SearchExpression, SearchNot, SearchOr, SearchTerm
 
 
@@ -41,7 +41,7 @@ def _check_limits(expression: SearchExpression, scope: Scope) -> None:
     share = scope.limits.search_characters // max(len(terms), 1)
     even = all(len(term.text) <= share for term in terms)
     for term in terms:
-        scope.guards.ask(f"at_most:{share if even else len(term.text)}", Literal("string", term.text, term.span))
+        scope.guards.ask(f"at_most:{share if even else len(term.text)}", _literal(term))
 
 
 def _terms(expression: SearchExpression) -> list[SearchTerm]:
@@ -75,8 +75,11 @@ def _bind(expression: SearchExpression, variable: Variable, scope: Scope) -> Bou
 
 
 def _match(term: SearchTerm, variable: Variable, scope: Scope) -> Bound:
-    place = (term.span.part, term.span.start, term.span.end)
-    value = Value(STRING, "string", term.text, place, "like_contains")
-    database_text(value)
-    short = bool(scope.guards.ask("short_part", Literal("string", term.text, term.span)))
-    return SearchMatch(variable, variable.set.searchable, value, not short)
+    literal = _literal(term)
+    value = literal_value(literal, STRING, "like_contains")
+    return SearchMatch(variable, variable.set.searchable, value, not scope.guards.ask("short_part", literal))
+
+
+def _literal(term: SearchTerm) -> Literal:
+    """A word or phrase is bound and guarded as a text in quotes is."""
+    return Literal("string", term.text, term.span)

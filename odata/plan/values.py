@@ -129,9 +129,14 @@ def _short(text: str) -> bool:
     return len(found) < FEWEST_TRIGRAMS
 
 
+def _timed(kind: str, text: str) -> bool:
+    """Whether a time stands behind the date."""
+    return "T" in text.upper()
+
+
 def _utc_midnight(kind: str, text: str) -> Hashable:
     """Whether a point in time (or a date) is the start of a day in UTC."""
-    if "T" not in text.upper():
+    if not _timed(kind, text):
         return True
     clock = text.upper().partition("T")[2].replace(" ", "+")
     digits, zone = (clock[:-1], "Z") if clock.endswith("Z") else (clock[:-6], clock[-6:])
@@ -167,6 +172,7 @@ CLASSIFIERS: dict[str, Callable[[str, str], Hashable]] = {
     "short_part": lambda kind, text: _short(text),
     "short_beginning": lambda kind, text: _short(f" {text}"),
     "short_ending": lambda kind, text: _short(f"{text} "),
+    "timed": _timed,
     "utc_midnight": _utc_midnight,
     "in_utc": _in_utc,
     "plain_year": _plain_year,

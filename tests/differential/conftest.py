@@ -75,3 +75,17 @@ def filled_table(postgres_server: Server, worker: str) -> Iterator[Table]:
 def trigram_table(trigram_server: Server, worker: str) -> Iterator[Table]:
     with filled(trigram_server, f"{worker}_trigrams", OTHER_COLLATION + TRIGRAMS, Mapping(MODEL, "C")) as table:
         yield table
+
+
+@pytest.fixture(scope="session")
+def filled_url(postgres_server: Server, worker: str) -> Iterator[str]:
+    """The same rows as `filled_table`, for a service."""
+    name = f"{worker}_differential_url"
+    postgres_server.drop_database(name)
+    url = postgres_server.create_database(name)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        everything.create(connection)
+        connection.execute(MORE_ROWS)
+    yield url
+    postgres_server.drop_database(name)
