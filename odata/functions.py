@@ -186,11 +186,18 @@ def substring(text: Sql, start: Sql) -> Sql:
 @function(STRING, INT32, INT32, returns=STRING, name="substring")
 def substring_of_length(text: Sql, start: Sql, length: Sql) -> Sql:
     """At most `length` characters from a zero-based position on."""
-    return func.substr(text, _one_based(text, start), length, type_=Text())
+    return func.substr(text, _one_based(text, start), _in_reach(length), type_=Text())
+
+
+def _in_reach(position: Sql) -> Sql:
+    """A whole number as substr takes it: no text is longer than 2^31 - 2. Null stays null, which least() would lose."""
+    reach = number(2**31 - 2)
+    position = cast(position, BigInteger)
+    return cast(case((position > reach, reach), (position < -reach, -reach), else_=position), Integer)
 
 
 def _one_based(text: Sql, start: Sql) -> Sql:
-    start = func.least(cast(start, Integer), number(2**31 - 2), type_=Integer())
+    start = _in_reach(start)
     from_end = func.greatest(func.char_length(text, type_=Integer()) + start, number(0), type_=Integer())
     return case((start < number(0), from_end), else_=start) + number(1)
 
