@@ -51,11 +51,13 @@ def verdicts(rates: Rates) -> Iterator[Verdict]:
     for peer, musts in MUSTS:
         for (workload, connections, stack), own in sorted(rates.items(), key=_order):
             other = rates.get((workload, connections, peer))
-            if stack != "gateway" or workload not in musts or not other:
+            if stack != "gateway" or workload not in musts or other is None:
                 continue
             must = float(musts[workload])
             text = f"{workload} at {connections}: gateway / {peer}"
-            if peer in ("floor", "bare") and not _honest(rates, workload, connections):
+            if other == 0 or own == 0:
+                yield Verdict(text=f"{text}: one answered nothing", ratio=None, must=must, holds=False)
+            elif peer in ("floor", "bare") and not _honest(rates, workload, connections):
                 yield Verdict(text=f"{text}: the floor is below 0.6 of raw", ratio=None, must=must, holds=False)
             else:
                 yield Verdict(text=text, ratio=own / other, must=must, holds=own / other >= must)
