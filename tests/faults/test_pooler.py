@@ -97,3 +97,12 @@ def test_a_backend_lost_behind_the_pooler_goes_unnoticed(database_url: str, pool
             )
             assert database.fetch("SELECT 1") == (1,)
     database.close()
+
+
+def test_no_read_of_many_is_lost(pooled_url: str) -> None:
+    """In a pipeline about one of 50 hung while connections were new."""
+    for _ in range(25):
+        database = Database(pooled_url, limits=LIMITS)
+        for number in range(6):
+            assert database.fetch("SELECT $1::int", [str(number)], deadline_seconds=5) == (number,)
+        database.close()
