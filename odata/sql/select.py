@@ -6,22 +6,22 @@ refuses nothing: a plan is always expressible. A table reference without its org
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 
 from sqlalchemy import Text, and_, case, cast, exists, func, true
 from sqlalchemy import select as sql_select
 from sqlalchemy.dialects.postgresql import psycopg
-from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, ColumnElement
-from sqlalchemy.sql.selectable import Alias, Subquery
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.selectable import Subquery
 
-from odata.mapping import ORG, Mapping
+from odata.mapping import Mapping
 from odata.plan.bound import Value
 from odata.plan.limits import Limits
 from odata.plan.plans import PathStep, ReadPlan
 from odata.sql import expressions
 from odata.sql.context import Column, Context, PageOf, Query, number
 from odata.sql.expand import expanded
+from odata.sql.fence import require_org_predicates
 from odata.sql.json import constant, etag, etag_columns, json_value, raw_value
 from odata.sql.keyset import after
 from odata.sql.objects import show
@@ -46,7 +46,7 @@ def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limit
         mapping=mapping, rendition=rendition, binds=binds, limits=limits or Limits(), names=count(), expand=expanded
     )
     statement = WRITERS[plan.kind](plan, context)
-    _require_org_predicates(statement, mapping)
+    require_org_predicates(statement, mapping)
     compiled = statement.compile(dialect=DIALECT)
     parameters = tuple(binds.parameter(name, compiled.params[name]) for name in compiled.positiontup or ())
     return Statement(
@@ -228,36 +228,3 @@ def _total(plan: ReadPlan, context: Context) -> Query:
         conditions.append(expressions.predicate(plan.filter, sources, context.binds))
     counted = sql_select(func.count().label("count"))
     return counted.select_from(sources.from_clause).where(and_(sources.predicate, *conditions))
-
-
-# --- the fence -------------------------------------------------------------------------------------------------------
-
-
-def _require_org_predicates(statement: Query, mapping: Mapping) -> None:
-    """Refuse a statement in which a table of the exposure stands without its org predicate."""
-    tables: set[Alias] = set()
-    fenced: set[object] = set()
-    fixed = 0
-    for element in _elements(statement):
-        if isinstance(element, Alias) and mapping.entity_set_of(element) is not None:
-            tables.add(element)
-        elif isinstance(element, BinaryExpression) and element.right is ORG:
-            fenced.add(getattr(element.left, "table", None))
-            fixed += getattr(element.left, "table", None) is None
-    for table in tables:
-        entity_set = mapping.entity_set_of(table)
-        assert entity_set is not None
-        held = fixed > 0 if entity_set.exposed.fixed_org else table in fenced
-        assert held, f"a reference to {entity_set.name} without its org predicate"
-
-
-def _elements(statement: Query) -> Iterator[ClauseElement]:
-    """Every element of a statement once; parts that several columns share are not walked again."""
-    seen: set[int] = set()
-    waiting: list[ClauseElement] = [statement]
-    while waiting:
-        element = waiting.pop()
-        if id(element) not in seen:
-            seen.add(id(element))
-            yield element
-            waiting.extend(element.get_children())

@@ -12,8 +12,9 @@ from odata.edm.model import build
 from odata.mapping import Mapping
 from odata.plan.bound import Variable
 from odata.plan.make import make
+from odata.sql.fence import FenceError, require_org_predicates
 from odata.sql.rendition import Rendition
-from odata.sql.select import _require_org_predicates, select
+from odata.sql.select import select
 from odata.sql.sources import Sources
 from odata.url import parse
 from tests.models import everything
@@ -31,9 +32,9 @@ def test_a_table_without_its_org_predicate_does_not_compile() -> None:
     sources = Sources(MAPPING, Variable(0, MODEL.sets["Quotes"]), names=count())
     bare = sql_select(sources.root.c.id)
 
-    with pytest.raises(AssertionError, match="Quotes without its org predicate"):
-        _require_org_predicates(bare, MAPPING)
-    _require_org_predicates(bare.where(sources.predicate), MAPPING)
+    with pytest.raises(FenceError, match="Quotes without its org predicate"):
+        require_org_predicates(bare, MAPPING)
+    require_org_predicates(bare.where(sources.predicate), MAPPING)
 
 
 def test_the_predicate_of_one_table_does_not_cover_another() -> None:
@@ -41,8 +42,25 @@ def test_the_predicate_of_one_table_does_not_cover_another() -> None:
     other = Sources(MAPPING, Variable(1, MODEL.sets["Jobs"]), names=count(1))
     joined = sql_select(sources.root.c.id, other.root.c.id).where(sources.predicate)
 
-    with pytest.raises(AssertionError, match="Jobs without its org predicate"):
-        _require_org_predicates(joined, MAPPING)
+    with pytest.raises(FenceError, match="Jobs without its org predicate"):
+        require_org_predicates(joined, MAPPING)
+
+
+def test_a_predicate_that_need_not_hold_does_not_count() -> None:
+    sources = Sources(MAPPING, Variable(0, MODEL.sets["Quotes"]), names=count())
+    either = sql_select(sources.root.c.id).where(sources.predicate | sources.root.c.name.is_(None))
+
+    with pytest.raises(FenceError, match="Quotes without its org predicate"):
+        require_org_predicates(either, MAPPING)
+
+
+def test_the_fence_looks_into_sub_selects() -> None:
+    sources = Sources(MAPPING, Variable(0, MODEL.sets["Quotes"]), names=count())
+    other = Sources(MAPPING, Variable(1, MODEL.sets["Jobs"]), names=count(1))
+    inside = sql_select(sources.root.c.id).where(sources.predicate, sql_select(other.root.c.id).exists())
+
+    with pytest.raises(FenceError, match="Jobs without its org predicate"):
+        require_org_predicates(sql_select(inside.subquery().c.id), MAPPING)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +84,9 @@ def test_every_reference_to_a_table_names_the_org(path: str, query: str, tables:
 
 
 def test_a_literal_is_never_text_of_the_statement() -> None:
-    text = sql("Quotes", "$filter=Name eq 'sentinel' or contains(Name,'sentinel') or Revision eq 424242&$search=sentinel")
+    text = sql(
+        "Quotes", "$filter=Name eq 'sentinel' or contains(Name,'sentinel') or Revision eq 424242&$search=sentinel"
+    )
 
     assert "sentinel" not in text and "424242" not in text
 
@@ -78,7 +98,7 @@ def test_a_name_longer_than_an_identifier_is_no_column_alias() -> None:
     )
     text = select(make(parse(entity_set, f"$select={name}&$top=1"), model), Mapping(model), RENDITION).sql
 
-    assert f'\'"{name}":\'' in text and f'AS "{name}"' not in text
+    assert f"'\"{name}\":'" in text and f'AS "{name}"' not in text
 
 
 @pytest.mark.parametrize(
