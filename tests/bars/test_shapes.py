@@ -10,7 +10,7 @@ import gc
 from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import psycopg
 import pytest
@@ -37,10 +37,50 @@ def test_600_shapes_do_not_grow_the_process(bounded: Client) -> None:
 
 
 def test_the_cache_is_bounded_by_bytes(seeded_url: str) -> None:
-    client = Client(seeded_url, org=everything.FIRST_ORG, shape_cache_bytes=100_000)
-    _ask(client, range(60))
-    assert 1 <= len(client.service.shapes) <= 100_000 // 6_000
+    client = Client(seeded_url, org=everything.FIRST_ORG, shape_cache_bytes=1_000_000)
+    _ask(client, range(150))
+    assert 20 <= len(client.service.shapes) <= 1_000_000 // 10_000
     client.close()
+
+
+def test_long_literals_are_not_kept(seeded_url: str) -> None:
+    """Bodies of 450 kB in one literal, each of another shape: an entry of the cache would hold the literal."""
+    client = Client(seeded_url, org=everything.FIRST_ORG, pool_connections=1)
+    _ask_all(client, _long_literals(range(5)))
+    before = megabytes("self")
+    _ask_all(client, _long_literals(range(5, 45)))
+    assert megabytes("self") - before <= 10
+    client.close()
+
+
+def test_long_lists_count_for_what_they_take(seeded_url: str) -> None:
+    """Lists of 200 ids and more, each count a shape: some are kept, and a full cache grows no further."""
+    client = Client(seeded_url, org=everything.FIRST_ORG, pool_connections=1, shape_cache_bytes=8_000_000)
+    _ask_all(client, _long_lists(range(60)))
+    before = megabytes("self")
+    _ask_all(client, _long_lists(range(60, 160)))
+    assert 10 <= len(client.service.shapes) <= 60
+    assert megabytes("self") - before <= 6
+    client.close()
+
+
+def _long_literals(numbers: range) -> Iterator[str]:
+    for number in numbers:
+        _, _, options = shape(number).partition("?")
+        yield f"{unquote(options)} or Name eq '{'x' * 450_000}'"
+
+
+def _long_lists(numbers: range) -> Iterator[str]:
+    for number in numbers:
+        ids = ",".join(f"00000000-0000-7000-8000-{item:012}" for item in range(200 + number))
+        yield f"$top=1&$select=Id&$filter=Id in ({ids})"
+
+
+def _ask_all(client: Client, bodies: Iterator[str]) -> None:
+    for body in bodies:
+        reply = client.query("Quotes", body)
+        assert reply.status == 200, reply.text[:300]
+    gc.collect()
 
 
 @pytest.mark.slow
