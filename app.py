@@ -20,11 +20,11 @@ from models import exposure as _exposure
 from models.base import COLLATION
 from odata import errors
 from odata.edm.check import check
+from odata.edm.record_ids import widen_record_id
 from odata.exposure import Exposure
 from odata.payload.errors import error_body
 from odata.plan.limits import Limits, Profile
 from odata.plan.paging import Signer
-from odata.plan.values import widen_record_id
 from odata.protocol.auth import Authenticator, Platform
 from odata.protocol.basic import Basic, BasicLimits, FindCredential
 from odata.protocol.bearer import Bearer, TokenRules

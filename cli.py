@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -221,9 +220,9 @@ def _settings(*need: str) -> gateway_settings.Settings:
 
 def _org(text: str) -> str:
     """An organization id with 18 characters."""
-    from odata.plan.values import widen_record_id
+    from odata.edm.record_ids import is_org_id, widen_record_id
 
-    if not re.fullmatch("00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?", text):
+    if not is_org_id(text):
         raise click.ClickException(f"'{text}' is no organization id; it needs 15 or 18 characters that begin with 00D")
     widened = widen_record_id(text[:15])
     if len(text) == 18 and text != widened:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from odata.edm.record_ids import ORG_ID_PATTERN
+
 PROJECT: Final = Path(__file__).resolve().parent
 LOCAL_ENVIRONMENT: Final = PROJECT / ".data" / "environment"
 """Written by `make run` for its embedded database, so that `gateway ...` in a second terminal finds the same one."""
@@ -228,7 +230,7 @@ class Settings:
     )
     anonymous_org: str = setting(
         "ANONYMOUS_ORG",
-        matching(r"00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?", "a Salesforce organization id (00D...)"),
+        matching(ORG_ID_PATTERN, "a Salesforce organization id (00D...)"),
         "",
         "the org whose rows anonymous requests see; needed with ODATA_AUTH=anonymous",
     )

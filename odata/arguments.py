@@ -10,9 +10,9 @@ from typing import assert_never
 from urllib.parse import quote
 
 from odata.payload.next_links import option_name
-from odata.plan.bound import Value
+from odata.plan.bound import Place, Value
 from odata.plan.paging import SkipToken
-from odata.plan.values import Place, database_text
+from odata.plan.values import database_text
 from odata.shapes import Lifted
 from odata.sql.parameters import After, Fixed, Link, Org, Parameter
 from odata.url.parts import Parts

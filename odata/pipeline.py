@@ -28,10 +28,10 @@ from odata.payload.envelope import ForRequest, Frame, frame, write
 from odata.payload.formats import Format
 from odata.payload.next_links import Links, option, take_token
 from odata.payload.response import respond
+from odata.plan.bound import Place
 from odata.plan.make import make
 from odata.plan.paging import Page, SkipToken, order_mark
 from odata.plan.plans import ReadPlan
-from odata.plan.values import Place
 from odata.service import Principal, Service
 from odata.shapes import Lifted, lift, size_bytes, variant_of
 from odata.sql.parameters import literals_of

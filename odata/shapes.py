@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, TypeVar
 
-from odata.plan.bound import Value
-from odata.plan.values import Guard, Place
+from odata.plan.bound import Place, Value
+from odata.plan.values import Guard
 from odata.url.parts import Parts
 from odata.url.search import WORD
 

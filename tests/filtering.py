@@ -15,9 +15,11 @@ from sqlalchemy.dialects.postgresql import psycopg as dialect
 
 from odata.edm.model import Model, build
 from odata.mapping import Mapping
-from odata.plan.bind import Scope, bind_predicate, bind_search, root_scope
+from odata.plan.bind import bind_predicate
 from odata.plan.bound import Bound, Variable
 from odata.plan.limits import Limits, Profile
+from odata.plan.scope import Scope, root_scope
+from odata.plan.search import bind_search
 from odata.sql.binds import Binds
 from odata.sql.expressions import predicate
 from odata.sql.sources import Sources
@@ -71,13 +73,6 @@ def statement(planned: Planned, mapping: Mapping) -> tuple[str, dict[str, Any]]:
     keys = [sources.column(planned.variable, property) for property in planned.variable.set.key]
     query = select(*keys).select_from(sources.from_clause).where(sources.predicate, where).order_by(*keys)
     return str(query.compile(dialect=DIALECT)), {"org": everything.FIRST_ORG, **binds.texts()}
-
-
-def where_of(query: str, *, entity_set: str = "Things", profile: Profile = "strict") -> str:
-    """The condition alone, on one line, to compare in tests."""
-    text, _ = statement(plan(query, entity_set=entity_set, profile=profile), Mapping(MODEL))
-    condition = text.partition("WHERE ")[2].partition(" ORDER BY")[0]
-    return " ".join(condition.split()).partition("gone_at IS NULL AND ")[2]
 
 
 @dataclass(frozen=True, slots=True)

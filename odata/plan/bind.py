@@ -28,15 +28,13 @@ from odata.plan.bound import (
     Null,
     Quantified,
     Variable,
-    nullable,
     type_of,
 )
 from odata.plan.compare import Operator, compare, disjunction
-from odata.plan.literals import check_kind, described, key_value, literal_value, natural
+from odata.plan.literals import check_kind, described, literal_value, natural
 from odata.plan.members import follow, property_value, start, unknown_property
-from odata.plan.scope import Scope, nearest, root_scope
+from odata.plan.scope import Scope
 from odata.plan.search import bind_search
-from odata.plan.values import TRANSFORMS, Guard
 from odata.url.nodes import (
     Binary,
     Call,
@@ -54,14 +52,8 @@ from odata.url.nodes import (
     Unary,
 )
 
-__all__ = [
-    "TRANSFORMS", "Guard", "Scope", "bind", "bind_key_value", "bind_predicate", "bind_search", "nearest", "nullable",
-    "root_scope", "type_of",
-]  # fmt: skip
-
 COMPARISONS = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 ALIAS_DEPTH = 3
-bind_key_value = key_value
 
 
 def bind(expression: Expression, scope: Scope) -> Bound:

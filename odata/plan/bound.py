@@ -13,6 +13,15 @@ from typing import TypeAlias
 
 from odata.edm.model import EntitySet, NavigationProperty, Property
 from odata.edm.types import BOOLEAN, INT64, PrimitiveType
+from odata.url.nodes import Span
+
+Place: TypeAlias = tuple[int, int, int]
+"""Where a text stands: part, start and end in `Parts.texts`."""
+
+
+def place_of(span: Span) -> Place:
+    """A span as the key of tables."""
+    return span.part, span.start, span.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,7 @@ class Value:
     type: PrimitiveType
     kind: str
     text: str
-    place: tuple[int, int, int] | None = None
+    place: Place | None = None
     transform: str | None = None
     read_as: PrimitiveType | None = None
 

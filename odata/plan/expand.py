@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 from odata.edm.model import EntitySet, NavigationProperty
 from odata.errors import DuplicateOption, InvalidOption, LimitExceeded, UnknownProperty, Unsupported
-from odata.plan.bind import Scope, nearest
-from odata.plan.bound import Variable
+from odata.plan.bound import Place, Variable, place_of
 from odata.plan.filter import joined_filter
 from odata.plan.orderby import total_order
 from odata.plan.plans import Expansion, Selection
+from odata.plan.scope import Scope, nearest
 from odata.plan.select import selection
 from odata.url.nodes import ExpandItem, Number, Options, Span
 
@@ -109,9 +109,8 @@ def _expansion(navigation: NavigationProperty, item: ExpandItem, scope: Scope, d
     )
 
 
-def _place(item: ExpandItem) -> tuple[int, int, int] | None:
-    span = item.options_place
-    return None if span is None else (span.part, span.start, span.end)
+def _place(item: ExpandItem) -> Place | None:
+    return None if item.options_place is None else place_of(item.options_place)
 
 
 def _selection(mode: str, variable: Variable, options: Options, nested: tuple[Expansion, ...]) -> Selection:

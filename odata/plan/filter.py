@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from odata.plan.bind import Scope, bind_predicate, bind_search
+from odata.plan.bind import bind_predicate
 from odata.plan.bound import Bound, Logic
+from odata.plan.scope import Scope
+from odata.plan.search import bind_search
 from odata.url.nodes import Options
 
 

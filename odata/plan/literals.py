@@ -21,9 +21,9 @@ from odata.edm.types import (
     PrimitiveType,
 )
 from odata.errors import BadRequest, TypeMismatch, Unsupported
-from odata.plan.bound import Bound, Constant, FunctionCall, Null, PropertyValue, Value, type_of
+from odata.plan.bound import Bound, Constant, FunctionCall, Null, PropertyValue, Value, place_of, type_of
 from odata.plan.scope import Scope, nearest
-from odata.plan.values import database_text, place_of
+from odata.plan.values import database_text
 from odata.url.nodes import Expression, Literal
 
 NATURAL_TYPES: dict[str, PrimitiveType] = {
@@ -58,7 +58,7 @@ def literal_value(
     literal: Literal, type: PrimitiveType, transform: str | None = None, read_as: PrimitiveType | None = None
 ) -> Value:
     """The bind value of a literal, checked against the type's value space."""
-    value = Value(type, literal.kind, literal.text, place_of(literal), transform, read_as)
+    value = Value(type, literal.kind, literal.text, place_of(literal.span), transform, read_as)
     database_text(value)
     return value
 

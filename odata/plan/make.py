@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from odata.edm.model import Model
 from odata.errors import InvalidOption, LimitExceeded, NotFound, Unsupported
-from odata.plan.bind import Scope, root_scope
 from odata.plan.expand import expansions
 from odata.plan.filter import joined_filter
 from odata.plan.limits import Limits, Profile
@@ -17,6 +16,7 @@ from odata.plan.orderby import total_order
 from odata.plan.paging import Page, require_order
 from odata.plan.path import ResourcePath, resource_path
 from odata.plan.plans import Kind, ReadPlan, Selection
+from odata.plan.scope import Scope, root_scope
 from odata.plan.select import selection
 from odata.url.nodes import ODataUrl, Options
 

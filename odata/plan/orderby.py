@@ -12,7 +12,7 @@ from typing import get_args
 
 from odata.edm.model import Property
 from odata.errors import InvalidOption, LimitExceeded, Unsupported
-from odata.plan.bind import Scope, bind, nullable, type_of
+from odata.plan.bind import bind
 from odata.plan.bound import (
     Bound,
     CountValue,
@@ -21,8 +21,11 @@ from odata.plan.bound import (
     PropertyValue,
     Quantified,
     Variable,
-)  # fmt: skip
+    nullable,
+    type_of,
+)
 from odata.plan.plans import OrderKey
+from odata.plan.scope import Scope
 from odata.url.nodes import OrderByItem
 
 UNSORTABLE_TYPES = frozenset({"Edm.Binary"})

@@ -12,9 +12,10 @@ from typing import Literal as OneOf
 
 from odata.edm.model import EntitySet, Model, NavigationProperty, Property
 from odata.errors import BadRequest, NotFound, Unsupported
-from odata.plan.bind import Scope, bind_key_value, nearest
 from odata.plan.bound import Value, Variable
+from odata.plan.literals import key_value
 from odata.plan.plans import PathStep
+from odata.plan.scope import Scope, nearest
 from odata.url.nodes import KeyValue, ODataUrl, Segment
 
 
@@ -147,13 +148,13 @@ def _keyed(step: PathStep, segment: Segment, scope: Scope) -> PathStep:
 def _key(entity_set: EntitySet, given: tuple[KeyValue, ...], scope: Scope) -> tuple[tuple[Property, Value], ...]:
     """The key predicate in order of the key's declaration; one lone value stands for a single key property."""
     if len(given) == 1 and given[0].name is None and len(entity_set.key) == 1:
-        return ((entity_set.key[0], bind_key_value(given[0].value, entity_set.key[0], scope)),)
+        return ((entity_set.key[0], key_value(given[0].value, entity_set.key[0], scope)),)
     by_name = {item.name: item.value for item in given}
     wanted = [item.name for item in entity_set.key]
     if sorted(name or "" for name in by_name) != sorted(wanted) or len(given) != len(wanted):
         read = ", ".join(item.name or "a lone value" for item in given)
         raise BadRequest(f"The key given has {read}; {_key_form(entity_set)}.", target=entity_set.name)
-    return tuple((item, bind_key_value(by_name[item.name], item, scope)) for item in entity_set.key)
+    return tuple((item, key_value(by_name[item.name], item, scope)) for item in entity_set.key)
 
 
 def _key_form(entity_set: EntitySet) -> str:

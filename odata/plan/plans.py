@@ -10,7 +10,7 @@ from typing import Literal as OneOf
 from typing import TypeAlias
 
 from odata.edm.model import EntitySet, NavigationProperty, Property
-from odata.plan.bound import Bound, Value, Variable
+from odata.plan.bound import Bound, Place, Value, Variable
 from odata.plan.values import Guard
 
 Kind: TypeAlias = OneOf["collection", "entity", "property", "value", "count"]
@@ -72,7 +72,7 @@ class Expansion:
     rows: int = 0
     count: bool = False
     mode: OneOf["entities", "references", "count"] = "entities"
-    place: tuple[int, int, int] | None = None
+    place: Place | None = None
     recursive: bool = False
 
     @property

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from odata.edm.model import EntitySet, Property
 from odata.errors import InvalidOption, UnknownProperty, Unsupported
-from odata.plan.bind import nearest
 from odata.plan.bound import Variable
 from odata.plan.plans import Expansion, Selection
+from odata.plan.scope import nearest
 from odata.url.nodes import SelectItem, Step
 
 

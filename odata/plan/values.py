@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from odata.edm.record_ids import widen_record_id
 from odata.edm.types import DATE_TIME_OFFSET, GUID, MAX_DIGITS, PRIMITIVE_TYPES, exact, number_kind
 from odata.errors import InvalidLiteral
-from odata.plan.bound import Value
+from odata.plan.bound import Place, Value, place_of
 from odata.url.nodes import Literal
-
-Place = tuple[int, int, int]
 
 FEWEST_TRIGRAMS = 3
 """Below it, reading the index costs more than walking the table (docs/decisions/patterns.md)."""
@@ -48,15 +47,11 @@ class Guards:
     def ask(self, classifier: str, literal: Literal) -> Hashable:
         """The class of a literal; the answer becomes a guard."""
         result = classify(classifier, literal.kind, literal.text)
-        self._entries[Guard(place_of(literal), classifier, result)] = None
+        self._entries[Guard(place_of(literal.span), classifier, result)] = None
         return result
 
     def entries(self) -> tuple[Guard, ...]:
         return tuple(self._entries)
-
-
-def place_of(literal: Literal) -> Place:
-    return literal.span.part, literal.span.start, literal.span.end
 
 
 def classify(classifier: str, kind: str, text: str) -> Hashable:
@@ -204,20 +199,6 @@ def _not_negative(text: str) -> str:
     if text.startswith("-"):
         raise InvalidLiteral(f"substring takes a length of 0 or more, not {text}.")
     return text
-
-
-def widen_record_id(text: str) -> str:
-    """An 18-character Salesforce record id for a 15-character one; any other text as it is.
-
-    The three characters added say which letters are upper case, five to a character.
-    """
-    if len(text) != 15 or not (text.isascii() and text.isalnum()):
-        return text
-    suffix = ""
-    for start in (0, 5, 10):
-        bits = sum(1 << index for index, letter in enumerate(text[start : start + 5]) if letter.isupper())
-        suffix += "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[bits]
-    return text + suffix
 
 
 TRANSFORMS: dict[str, Callable[[str], str]] = {

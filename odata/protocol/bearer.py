@@ -6,7 +6,6 @@ exp, iss, aud and the org claim required; nothing in the token says how it is to
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any, Final
@@ -14,15 +13,14 @@ from typing import Literal as OneOf
 
 import jwt
 
+from odata.edm.record_ids import is_org_id, widen_record_id
 from odata.plan.limits import Profile
-from odata.plan.values import widen_record_id
 from odata.protocol.keys import Keys
 from odata.protocol.verified import Recent, Verified, digest
 from odata.service import Principal
 
 LEEWAY_SECONDS: Final = 30
 LONGEST_TOKEN: Final = 8190
-ORG_ID: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +85,7 @@ class Bearer:
     def _principal(self, claims: dict[str, Any]) -> Principal | None:
         org_id = claims[self._rules.org_claim]
         subject = claims.get("sub", "")
-        if not isinstance(org_id, str) or not ORG_ID.fullmatch(org_id) or not isinstance(subject, str):
+        if not isinstance(org_id, str) or not is_org_id(org_id) or not isinstance(subject, str):
             return None
         return Principal(
             identity=f"jwt:{subject[:120]}",

@@ -14,10 +14,8 @@ from sqlalchemy import Text, cast
 from sqlalchemy.sql.elements import ColumnElement
 
 from odata.mapping import ORG
-from odata.plan.bound import Value
+from odata.plan.bound import Place, Value
 from odata.sql.binds import Binds, untyped
-
-Place: TypeAlias = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)

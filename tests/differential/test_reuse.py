@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from odata.errors import BadRequest, InvalidLiteral
-from odata.plan.bound import Value
+from odata.plan.bound import Place, Value, place_of
 from odata.plan.limits import Profile
-from odata.plan.values import Guard, Place, database_text, place_of
+from odata.plan.values import Guard, database_text
 from odata.sql.binds import Binds
 from odata.sql.expressions import predicate
 from odata.sql.sources import Sources
@@ -136,7 +136,7 @@ class Reusable:
         """Rows for other literals; None where the plan may not be used."""
         if [entry.kind for entry in self.own] != [entry.kind for entry in others]:
             return None
-        by_place = {place_of(old): new for old, new in zip(self.own, others, strict=True)}
+        by_place = {place_of(old.span): new for old, new in zip(self.own, others, strict=True)}
         if not all(guard.holds(by_place[guard.place].kind, by_place[guard.place].text) for guard in self.guards):
             return None
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 from odata import imports
@@ -38,3 +39,25 @@ def test_imports_are_read_from_source(tmp_path: Path) -> None:
     found = imports.arrows(tmp_path)
     assert found == (Arrow("odata.url.tokens", "lxml.etree"), Arrow("odata.url.tokens", "odata.plan"))
     assert len(imports.violations(found)) == 2
+
+
+def test_names_are_imported_from_where_they_live() -> None:
+    """One name has one address; only a package's __init__ may hand on names of its modules."""
+    borrowed = {}
+    for file in sorted((imports.PROJECT / "odata").rglob("*.py")):
+        if file.name != "__init__.py":
+            module = ".".join(file.relative_to(imports.PROJECT).with_suffix("").parts)
+            borrowed[module] = _imported(ast.parse(file.read_text(encoding="utf-8")))
+    wrong = [
+        f"{module} imports {name} from {source}, which has it from {borrowed[str(source)][name]}"
+        for module, names in borrowed.items()
+        for name, source in names.items()
+        if name in borrowed.get(str(source), {})
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def _imported(tree: ast.Module) -> dict[str, str | None]:
+    """Names that a module imports from others of odata, and from which."""
+    froms = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return {alias.name: node.module for node in froms for alias in node.names if str(node.module).startswith("odata.")}
