@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,8 +28,6 @@ from models.search_indexes import ensure_search_indexes
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 LOCK_TIMEOUT_SECONDS: Final = 2
 LOCK_ATTEMPTS: Final = 30
-ANY_ORG: Final = "*"
-"""For the statements of the queue that look across orgs; the fence lets it pass on job, job_item and intent only."""
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -59,14 +56,6 @@ def engine(url: str, *, application_name: str = "gateway", **options: Any) -> En
 def set_org(connection: Connection, org_id: str) -> None:
     """Name the org of this transaction; until then the fence refuses every write to an own table."""
     connection.execute(text("SELECT set_config('app.org_id', :org_id, true)"), {"org_id": org_id})
-
-
-@contextmanager
-def org_transaction(engine: Engine, org_id: str) -> Iterator[Connection]:
-    """A transaction that may write rows of one org."""
-    with engine.begin() as connection:
-        set_org(connection, org_id)
-        yield connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,6 @@ class PublishedKeys:
         if urlsplit(url).scheme != "https":
             raise ValueError("a JWKS address needs https")
         self.algorithm: Algorithm = algorithm
-        self.fetches = 0
         self._url = url
         self._opener = build_opener(HTTPSHandler(context=context), _NoRedirect())
         self._clock = clock
@@ -113,7 +112,6 @@ class PublishedKeys:
         if now - self._tried_at < (REFETCH_SECONDS if self._keys else FIRST_RETRY_SECONDS):
             return
         self._tried_at = now
-        self.fetches += 1
         try:
             keys = _read_key_set(_get(self._opener, self._url), self.algorithm)
         except (OSError, ValueError) as fault:

@@ -37,9 +37,8 @@ class Binds:
     values: name -> Value, or tuple of Values for an array. `texts()` are the parameters to run the statement with.
     """
 
-    def __init__(self, prefix: str = "p") -> None:
+    def __init__(self) -> None:
         self.values: dict[str, Value | tuple[Value, ...]] = {}
-        self._prefix = prefix
         self._names: dict[Value | tuple[Value, ...], str] = {}
 
     def __call__(self, value: Value) -> ColumnElement[Any]:
@@ -58,7 +57,7 @@ class Binds:
     def _parameter(self, entry: Value | tuple[Value, ...]) -> ColumnElement[Any]:
         name = self._names.get(entry)
         if name is None:
-            name = self._names[entry] = f"{self._prefix}{len(self.values)}"
+            name = self._names[entry] = f"p{len(self.values)}"
             self.values[name] = entry
         return untyped(name)
 

@@ -22,7 +22,6 @@ LEAKS = re.compile(
 )
 """Words of SQL, of the driver, of tracebacks and of hidden columns."""
 
-STATEMENT_SECONDS = 5.0
 
 
 @pytest.mark.parametrize("profile", ["strict", "salesforce"])

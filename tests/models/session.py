@@ -13,7 +13,6 @@ import psycopg
 from odata.exposure import ExposedNavigation, ExposedProperty, ExposedSet, Exposure, OrderItem
 
 ORG: Final = "00DbZ0000000001UAA"
-QUOTE_COUNT: Final = 2_100
 
 EXPOSURE: Final = Exposure(
     namespace="Session",
