@@ -51,7 +51,7 @@ class Metrics:
     ) -> None:
         self._shapes = shapes
         self._measures = measures
-        self._write = write or sys.stdout.write
+        self._write = write or _printed
         self._clock = clock
         self._lock = Lock()
         self._counts: Counter[str] = Counter()
@@ -106,6 +106,11 @@ def metered(report: Report, metrics: Metrics, level: str) -> Report:
         metrics.record(reply, trace)
 
     return both
+
+
+def _printed(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()  # a line that waits in a buffer is lost when the process is killed
 
 
 def _whole(fact: object) -> int:

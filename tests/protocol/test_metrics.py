@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
+
+import pytest
 
 from odata.messages import Request, Response
 from odata.pipeline import Trace
@@ -97,3 +100,14 @@ def test_it_stands_behind_the_report_and_keeps_quiet_with_it() -> None:
     metered(report, minute.metrics, "info")(Request(), None, Response(status=200), Trace(), "a")
     metered(report, minute.metrics, "warning")(Request(), None, Response(status=200), Trace(), "b")
     assert reported == ["a", "b"] and len(minute.lines) == 1
+
+
+def test_a_line_waits_in_no_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed process had not written would be lost."""
+    sent = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(sent, write_through=False))
+    now = [0.0]
+    metrics = Metrics(ShapeCache(entries=1, total_bytes=1), dict, clock=lambda: now[0])
+    now[0] = 60.0
+    metrics.record(Response(status=200), Trace())
+    assert sent.getvalue().endswith(b"\n")
