@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import fields
 from html import escape
-from http import HTTPStatus
 from pathlib import Path
-from time import monotonic
+from secrets import token_urlsafe
 from typing import cast
 
-import psycopg
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -26,7 +25,7 @@ from odata.payload.errors import error_body
 from odata.plan.limits import Limits, Profile
 from odata.plan.paging import Signer
 from odata.protocol.auth import Authenticator, Platform
-from odata.protocol.basic import Basic, BasicLimits, FindCredential
+from odata.protocol.basic import Basic, BasicLimits, FindCredential, Hashing
 from odata.protocol.bearer import Bearer, TokenRules
 from odata.protocol.blueprint import ALLOW, PREFIX, AnyPath, Http, blueprint
 from odata.protocol.bodies import BodyLimits
@@ -38,15 +37,11 @@ from odata.protocol.rate import RequestRate
 from odata.protocol.report import reporter
 from odata.service import Principal, Service
 from odata.shapes import ShapeCache
-from odata.sql.connections import ConnectionLimits, ReadConnection
+from odata.sql.brief import Readiness, ask_database, brief_connection
+from odata.sql.connections import ConnectionLimits
 from odata.sql.run import Database
 
 log = logging.getLogger(__name__)
-
-READINESS_SECONDS = 3
-LOGIN_SECONDS = 3
-_LOGIN_LIMITS = "SELECT set_config('lock_timeout', '2s', true), set_config('statement_timeout', '3s', true)"
-"""So that a look-up nobody waits for any more ends in the database, too."""
 
 
 def create_app(settings: gateway_settings.Settings | None = None, exposure: Exposure | None = None) -> Flask:
@@ -136,7 +131,11 @@ def _authenticator(settings: gateway_settings.Settings) -> Authenticator:
     if settings.odata_auth == "anonymous":
         log.warning("ODATA_AUTH=anonymous: everybody may read the rows of %s", settings.anonymous_org)
     return Authenticator(
-        basic=Basic(_credentials(settings), BasicLimits(failures_per_minute=settings.login_failures_per_minute)),
+        basic=Basic(
+            _credentials(settings),
+            Hashing(credential.verify_hash, credential.hash_secret(token_urlsafe(24))),
+            BasicLimits(failures_per_minute=settings.login_failures_per_minute),
+        ),
         bearer=_bearer(settings),
         anonymous=_anonymous(settings),
         platform=Platform(trusted_proxies=settings.trusted_proxies),
@@ -146,16 +145,11 @@ def _authenticator(settings: gateway_settings.Settings) -> Authenticator:
 def _credentials(settings: gateway_settings.Settings) -> FindCredential:
     """Look-ups of credentials, each over a connection of its own that cannot write: each is believed for a minute."""
     url = database.libpq_url(settings.database_url)
-    connect_seconds = max(round(settings.connect_timeout_seconds), 1)
 
     def find(username: str) -> credential.CredentialRow | None:
-        connection = ReadConnection.connect(
-            url, connect_timeout=connect_seconds, application_name="gateway login", prepare_threshold=None
-        )
-        connection.deadline = monotonic() + LOGIN_SECONDS
-        connection.read_only = True
-        with connection:
-            connection.execute(_LOGIN_LIMITS)
+        with brief_connection(
+            url, name="gateway login", connect_seconds=settings.connect_timeout_seconds
+        ) as connection:
             return credential.find(connection, username)
 
     return find
@@ -210,18 +204,13 @@ def _add_health(app: Flask, settings: gateway_settings.Settings) -> None:
         """The process lives; touches no database."""
         return _plain("ok\n")
 
+    url = database.libpq_url(settings.database_url)
+    ready = Readiness(lambda: ask_database(url))
+
     @app.get("/readiness")
     def readiness() -> Response:
         """The database answers."""
-        try:
-            url = database.libpq_url(settings.database_url)
-            with psycopg.connect(
-                url, connect_timeout=READINESS_SECONDS, application_name="gateway readiness"
-            ) as connection:
-                connection.execute("SELECT 1")
-        except psycopg.Error:
-            return _error(errors.Unavailable("The database does not answer."))
-        return _plain("ready\n")
+        return _plain("ready\n") if ready() else _error(errors.Unavailable("The database does not answer."))
 
 
 def _add_front_page(app: Flask, settings: gateway_settings.Settings) -> None:
@@ -239,19 +228,22 @@ def _add_front_page(app: Flask, settings: gateway_settings.Settings) -> None:
 
 def _refused(problem: HTTPException) -> Response:
     """What Flask itself refuses (no such path, method not allowed) as an error object."""
-    status = problem.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    phrase = HTTPStatus(status).phrase
     allow = dict(problem.get_headers(request.environ)).get("Allow")
-    response = _error(_named(phrase.replace(" ", ""), status, f"{phrase}: {request.path}"))
+    response = _error(_BY_STATUS.get(problem.code or 500, errors.BadRequest)(f"{problem.name}: {request.path}"))
     if allow:
         response.headers["Allow"] = ALLOW if request.path.startswith(PREFIX) else allow
     return response
 
 
-def _named(code: str, status: int, message: str) -> errors.ODataError:
-    kind = type(code, (errors.ODataError,), {"status": status})
-    error: errors.ODataError = kind(message)
-    return error
+_BY_STATUS: dict[int, Callable[[str], errors.ODataError]] = {
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    405: lambda message: errors.MethodNotAllowed(message, allow=()),
+    413: errors.PayloadTooLarge,
+    414: errors.UriTooLong,
+    415: errors.UnsupportedMediaType,
+    500: errors.InternalError,
+}
 
 
 def _error(error: errors.ODataError) -> Response:

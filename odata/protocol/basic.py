@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import base64
 import binascii
-import logging
-import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final, Protocol, cast
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
-from odata.errors import ODataError, Unavailable
+from odata.errors import Unavailable
 from odata.plan.limits import Profile
 from odata.protocol.attempts import Attempts
+from odata.protocol.lookups import LookUps
 from odata.protocol.verified import Recent, SingleFlight, Verified, digest
 from odata.service import Principal
 
-logger = logging.getLogger(__name__)
-
-HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 CONCURRENT_HASHES: Final = 2
 HASH_WAIT_SECONDS: Final = 3.0
 REFUSED_SECONDS: Final = 10.0
 """How long a refused header is refused without asking again; a secret made meanwhile is a new header anyway."""
+RETRY_SECONDS: Final = 5.0
+"""How long a known header is believed again after the store could not answer, before somebody asks once more."""
+FLIGHT_SECONDS: Final = 1.5
+KNOWN_FLIGHT_SECONDS: Final = 0.25
+"""How long a thread waits for another that proves the same header; who could be believed meanwhile waits less."""
 LONGEST_USERNAME: Final = 255
 
 
@@ -63,11 +61,23 @@ FindCredential = Callable[[str], Credential | None]
 """The credential of a username, None if there is none; raises whatever when the store cannot answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hashing:
+    """matches(hash, secret): takes as long either way. nobody: a hash made like all others, of a secret nobody has."""
+
+    matches: Callable[[str, str], bool]
+    nobody: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BasicLimits:
-    """cache_seconds: how long a verified header is believed, so how soon a revocation is felt at the latest."""
+    """cache_seconds: how long a verified header is believed, so how soon a revocation is felt at the latest.
+
+    away_seconds: how much longer when the credential table cannot be read.
+    """
 
     cache_seconds: float = 60.0
+    away_seconds: float = 300.0
     cache_entries: int = 10_000
     failures_per_minute: int = 10
 
@@ -75,8 +85,9 @@ class BasicLimits:
 class Basic:
     """Proves Basic credentials. Thread-safe; one per process."""
 
-    def __init__(self, find: FindCredential, limits: BasicLimits | None = None) -> None:
-        self._find = find
+    def __init__(self, find: FindCredential, hashing: Hashing, limits: BasicLimits | None = None) -> None:
+        self._find = LookUps(find)
+        self._secrets = hashing
         self._limits = limits or BasicLimits()
         self._verified: Recent[Verified] = Recent(self._limits.cache_entries)
         self._refused: Recent[float] = Recent(self._limits.cache_entries)
@@ -84,7 +95,6 @@ class Basic:
         self._guesses = Attempts(self._limits.failures_per_minute)
         self._repeats = Attempts(self._limits.failures_per_minute)
         self._hashing = threading.BoundedSemaphore(CONCURRENT_HASHES)
-        self._nobody = HASHER.hash(secrets.token_urlsafe(24))
 
     def __call__(self, encoded: str, source: str) -> Principal | None:
         """Who sent these credentials, or None when they prove nothing.
@@ -114,10 +124,24 @@ class Basic:
         attempts.check(username, source)
 
     def _prove_once(self, key: bytes, username: str, secret: str, source: str) -> Verified | None:
-        proven = self._flights.run(key, lambda: self._prove(key, username, secret))
+        known = self._verified.get(key)
+        believable = known is not None and known.believable()
+        wait_seconds = KNOWN_FLIGHT_SECONDS if believable else FLIGHT_SECONDS
+        try:
+            proven = self._flights.run(key, lambda: self._prove(key, username, secret), wait_seconds=wait_seconds)
+        except (Unavailable, TimeoutError):
+            if known is None or not known.believable():
+                raise Unavailable("Credentials cannot be verified at the moment; try again shortly.") from None
+            return self._believed_again(key, known)
         if proven is None:
             self._guesses.failed(username, source)
         return proven
+
+    def _believed_again(self, key: bytes, known: Verified) -> Verified:
+        """Nobody can say that it ended; the next to ask the store is somebody in a few seconds."""
+        again = replace(known, fresh_until=min(monotonic() + RETRY_SECONDS, known.believed_until))
+        self._verified.put(key, again)
+        return again
 
     def _refused_lately(self, key: bytes) -> bool:
         return (self._refused.get(key) or 0.0) > monotonic()
@@ -126,7 +150,7 @@ class Basic:
         known = self._verified.get(key)
         if known is not None and known.fresh():
             return known
-        found = self._look_up(username)
+        found = self._find(username)
         now = datetime.now(UTC)
         hashes = found.hashes(now) if found is not None else ()
         if known is not None and known.proof in hashes:
@@ -137,41 +161,28 @@ class Basic:
             self._verified.drop(key)
             self._refused.put(key, monotonic() + REFUSED_SECONDS)
             return None
-        verified = Verified(_principal(found), monotonic() + self._believed_seconds(found, matched, now), matched)
+        verified = self._outcome(found, matched, now)
         self._verified.put(key, verified)
         return verified
-
-    def _look_up(self, username: str) -> Credential | None:
-        try:
-            return self._find(username)
-        except ODataError:
-            raise
-        except Exception as fault:
-            logger.warning("credentials cannot be read: %s", type(fault).__name__)
-            raise Unavailable("Credentials cannot be verified at the moment; try again shortly.") from fault
 
     def _match(self, hashes: tuple[str, ...], secret: str) -> str | None:
         """The hash that the secret matches; an unknown user takes as long as a wrong secret."""
         if not self._hashing.acquire(timeout=HASH_WAIT_SECONDS):
             raise Unavailable("Too many logins at a time; try again shortly.")
         try:
-            return next((one for one in hashes or (self._nobody,) if _matches(one, secret)), None)
+            return next((one for one in hashes or (self._secrets.nobody,) if self._secrets.matches(one, secret)), None)
         finally:
             self._hashing.release()
 
-    def _believed_seconds(self, found: Credential, matched: str, now: datetime) -> float:
-        """Until it must be proven again: never past the end of the credential or of its previous secret."""
+    def _outcome(self, found: Credential, matched: str, now: datetime) -> Verified:
+        """Never believed past the end of the credential, nor past that of its previous secret."""
         ends = [found.expires_at]
         if matched != found.hashes(now)[0]:
             ends.append(found.previous_valid_until)
-        return min([self._limits.cache_seconds, *((end - now).total_seconds() for end in ends if end is not None)])
-
-
-def _matches(secret_hash: str, secret: str) -> bool:
-    try:
-        return HASHER.verify(secret_hash, secret)
-    except (VerificationError, InvalidHashError):
-        return False
+        left = min([float("inf"), *((end - now).total_seconds() for end in ends if end is not None)])
+        fresh = min(self._limits.cache_seconds, left)
+        believed = min(self._limits.cache_seconds + self._limits.away_seconds, left)
+        return Verified(_principal(found), monotonic() + fresh, matched, monotonic() + believed)
 
 
 def _principal(found: Credential) -> Principal:

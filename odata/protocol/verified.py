@@ -25,15 +25,23 @@ _KEY = secrets.token_bytes(32)
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A proven caller. fresh_until: a monotonic time; afterwards it must be proven again. proof: what it matched."""
+    """A proven caller. proof: what it matched. Both times are monotonic.
+
+    fresh_until: afterwards it must be proven again. believed_until: the end of that grace when the store cannot answer.
+    """
 
     principal: Principal
     fresh_until: float
     proof: str = ""
+    believed_until: float = float("-inf")
 
     def fresh(self) -> bool:
         """Whether it may be believed without proof."""
         return monotonic() < self.fresh_until
+
+    def believable(self) -> bool:
+        """Whether it may be believed as long as nobody can prove it."""
+        return monotonic() < self.believed_until
 
 
 def digest(header: str) -> bytes:
@@ -81,14 +89,17 @@ class SingleFlight(Generic[T]):
         self._lock = threading.Lock()
         self._running: dict[bytes, Future[T]] = {}
 
-    def run(self, key: bytes, work: Callable[[], T]) -> T:
-        """The value of `work`, or of the call with the same key that is under way."""
+    def run(self, key: bytes, work: Callable[[], T], *, wait_seconds: float) -> T:
+        """The value of `work`, run by this thread or by the one that is at it.
+
+        Raises: TimeoutError when another thread is not done after `wait_seconds`; whatever `work` raises.
+        """
         with self._lock:
             running = self._running.get(key)
             if running is None:
                 own = self._running[key] = Future[T]()
         if running is not None:
-            return running.result()
+            return running.result(wait_seconds)
         try:
             own.set_result(work())
         except BaseException as error:

@@ -23,7 +23,6 @@ LEAKS = re.compile(
 """Words of SQL, of the driver, of tracebacks and of hidden columns."""
 
 
-
 @pytest.mark.parametrize("profile", ["strict", "salesforce"])
 @pytest.mark.parametrize("kind", ["url", "mutated"])
 @pytest.mark.parametrize("exposure", ["quotes", "things"])

@@ -71,8 +71,19 @@ def bearer(text: str) -> dict[str, str]:
     return {"authorization": f"Bearer {text}"}
 
 
+def identity(subject: str, org_id: str = ORG) -> str:
+    return f"jwt:{org_id}:{hashlib.sha256(subject.encode()).hexdigest()[:16]}"
+
+
+def test_subjects_of_two_orgs_are_two_callers(verify: Authenticator) -> None:
+    """Limits and the log tell them apart, long ones with one beginning, too."""
+    long = "x" * 120
+    tokens = [token(), token(org_id="00D000000000002AAA"), token(sub=long + "1"), token(sub=long + "2")]
+    assert len({verify(bearer(one), "").identity for one in tokens}) == 4
+
+
 def test_a_right_token_names_the_org(verify: Authenticator) -> None:
-    expected = Principal(identity="jwt:report", org_id=ORG, profile="salesforce", scope="read")
+    expected = Principal(identity=identity("report"), org_id=ORG, profile="salesforce", scope="read")
     for _ in range(2):
         assert verify(bearer(token(aud=[AUDIENCE, "another"])), "") == expected
     assert verify(bearer(token(exp=int(time.time()) - 20)), "") == expected, "30 seconds of leeway"
@@ -221,11 +232,13 @@ def test_published_keys_are_fetched_once_in_ten_minutes(
 ) -> None:
     verify = Authenticator(bearer=Bearer(RULES, published))
     for number in range(20):
-        assert verify(bearer(token(sub=str(number))), "").identity == f"jwt:{number}"
+        assert verify(bearer(token(sub=str(number))), "").identity == identity(str(number))
     assert issuer.asked == 1
     clock[0] += 601
     issuer.answer = (500, b"")
-    assert verify(bearer(token(sub="later")), "").identity == "jwt:later", "an issuer that is down changes nothing"
+    assert verify(bearer(token(sub="later")), "").identity == identity("later"), (
+        "an issuer that is down changes nothing"
+    )
     assert issuer.asked == 2
 
 

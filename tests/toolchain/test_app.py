@@ -9,8 +9,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from flask import abort
 
-from app import http
+from app import create_app, http
 from settings import SettingsError, load
 
 ORG = "00D000000000001"
@@ -51,3 +52,22 @@ def test_a_key_for_another_algorithm_is_one_clear_line(variables: dict[str, str]
 @pytest.mark.parametrize(("threads", "waiting"), [("1", 1), ("2", 1), ("3", 1), ("4", 2), ("8", 6), ("64", 62)])
 def test_so_many_requests_may_wait(threads: str, waiting: int) -> None:
     assert load({"WEB_THREADS": threads}).pool_waiting_requests == waiting
+
+
+def test_what_flask_refuses_has_a_code_of_the_table(variables: dict[str, str]) -> None:
+    """Also for a status that nobody thought of: no code that is not in README."""
+    flask = create_app(load(variables))
+    flask.add_url_rule("/teapot", view_func=lambda: abort(418))
+    client = flask.test_client()
+    for path, status, code in (("/nothing", 404, "NotFound"), ("/teapot", 400, "BadRequest")):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json["error"]["code"]) == (status, code)  # type: ignore[index]
+    answer = client.post("/healthcheck")
+    assert (answer.status_code, answer.json["error"]["code"]) == (405, "MethodNotAllowed")  # type: ignore[index]
+    assert "GET" in answer.headers["Allow"] and "" not in answer.headers["Allow"].split(", ")
+
+
+def test_readiness_without_a_database_is_503(variables: dict[str, str]) -> None:
+    flask = create_app(load(variables | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}))
+    answer = flask.test_client().get("/readiness")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
