@@ -56,6 +56,17 @@ def refusal(problem: BaseException, cfg: Any) -> errors.ODataError:
         return errors.HeadersTooLarge(
             f"The limit is {cfg.limit_request_fields} header fields of {cfg.limit_request_field_size} bytes each."
         )
+    if (
+        isinstance(problem, http_errors.InvalidHTTPVersion)
+        and isinstance(problem.version, str)
+        and " " in problem.version
+    ):
+        return errors.BadRequest("The request line holds a blank within its target; in a URL a blank is %20.")
+    if isinstance(problem, http_errors.InvalidHeader) and str(problem.hdr).upper() in _SINGLE_FIELDS:
+        name = str(problem.hdr).title()
+        return errors.InvalidHeader(
+            f"The header field {name} cannot be read, stands there twice, or contradicts another.", target=name
+        )
     for kind, error in _REFUSALS:
         if isinstance(problem, kind):
             return error
@@ -76,6 +87,9 @@ def answer(error: errors.ODataError, request_id: str) -> bytes:
     )
     return "\r\n".join(head).encode("ascii") + b"\r\n\r\n" + body
 
+
+_SINGLE_FIELDS: Final = frozenset({"HOST", "CONTENT-LENGTH", "CONTENT-TYPE", "TRANSFER-ENCODING", "AUTHORIZATION"})
+"""Names that may be repeated to the client: every other one may hold anything."""
 
 _REFUSALS: Final[tuple[tuple[tuple[type[BaseException], ...], errors.ODataError], ...]] = (
     (
