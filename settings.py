@@ -254,9 +254,14 @@ class Settings:
     jwt_profile: str = setting(
         "JWT_PROFILE", one_of("strict", "salesforce"), "strict", "the profile of requests with a bearer token"
     )
-    jwt_scope: str = setting("JWT_SCOPE", one_of("read", "write"), "read", "what a bearer token allows")
+    jwt_scope: str = setting(
+        "JWT_SCOPE", one_of("read", "write"), "read", "what a bearer token allows; nothing can be written yet"
+    )
     login_failures_per_minute: int = setting(
-        "LOGIN_FAILURES_PER_MINUTE", whole(1, 100_000), 10, "wrong logins per credential and source, then 429"
+        "LOGIN_FAILURES_PER_MINUTE",
+        whole(1, 100_000),
+        10,
+        "wrong logins per credential and source in one web process, then 429",
     )
     requests_per_second: int = setting(
         "REQUESTS_PER_SECOND",
@@ -303,7 +308,6 @@ class Settings:
         500_000,
         "longest body of POST .../$query after decompression, then 413; 2,000 ids of 36 characters take 80,000",
     )
-    json_depth: int = setting("JSON_DEPTH", whole(1, 500), 50, "nesting of a JSON body")
 
     # Limits of a request: what it asks
     max_page_size: int = setting("MAX_PAGE_SIZE", whole(1, 100_000), 2000, "rows of a page")

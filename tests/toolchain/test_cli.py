@@ -122,6 +122,15 @@ def test_rotation_and_revocation_as_a_caller_meets_them(gateway: Gateway, databa
     assert "revoked" in next(line for line in gateway("credentials", "list").output.splitlines() if username in line)
 
 
+def test_an_overlap_that_would_be_over_already_is_refused(gateway: Gateway, database_url: str) -> None:
+    username, secret = made(gateway("credentials", "create", "--org", ORGS[0]))
+    result = gateway("credentials", "rotate", username, "--hours", "-5")
+    assert result.exit_code == 2 and "0<=x<=8760" in result.output
+    with psycopg.connect(database_url) as connection:
+        row = find(connection, username)
+    assert row is not None and verify_hash(row.secret_hash, secret) and row.secret_previous_hash is None
+
+
 def statuses(web: Web, username: str, *secrets: str) -> list[int]:
     return [get(web, login=f"{username}:{secret}").status for secret in secrets]
 
