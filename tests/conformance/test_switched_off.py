@@ -1,8 +1,12 @@
-"""A conformance test fails when its feature is switched off: cases of the suite, run with one piece taken away."""
+"""A conformance test fails when its feature is switched off.
+
+Each case of collections.toml without one of its options after the other, and a sample of all tests with one piece of
+the code taken away.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,9 +16,9 @@ from odata.plan import make as planning
 from odata.plan import orderby, paging
 from odata.protocol import blueprint
 from odata.sql import keyset, select
-from tests.conformance import test_collections, test_paging, test_protocol, test_resource_paths
+from tests.conformance import test_paging, test_protocol
 from tests.conformance.serving import Client
-from tests.conformance.truth import cases, check
+from tests.conformance.truth import cases, check, title
 from tests.models import everything, session
 
 Patch = pytest.MonkeyPatch
@@ -64,6 +68,16 @@ def _case(file: str, name: str) -> Callable[[Client, Client], object]:
     return lambda things, recorded: check(things, "things", case)
 
 
+NEEDLESS = {
+    ("i40.13 $count=false", "$count"),
+    ("a40.12 a key that is no literal", "@k"),
+    ("m40.6 custom options are ignored", "foo"),
+    ("m40.6 custom options are ignored", "x"),
+    ("m41.5 current schema version", "$schemaversion"),
+    ("page sizes: $top of 10 to the 18", "$top"),
+}
+"""(case, option) where the answer is the same without: what they show is that nothing is refused."""
+
 SAMPLE = {
     "filter": (_no_filter, _case("paths", "a40.4 count with a filter")),
     "search": (_no_filter, _case("collections", "i40.11 a phrase")),
@@ -105,5 +119,25 @@ def _run(run: Callable[[Client, Client], object], everything_url: str, session_u
         recorded.close()
 
 
-def test_the_sample_is_of_this_suite() -> None:
-    assert all(module.__doc__ for module in (test_collections, test_paging, test_protocol, test_resource_paths))
+@pytest.mark.parametrize("case", cases("collections"), ids=title)
+def test_a_case_needs_each_of_its_options(
+    case: dict[str, Any], things: Client, gateway: Client, recorded: Client
+) -> None:
+    """As if one system query option after the other were ignored: the case is red without any of them."""
+    client = {"things": things, "gateway": gateway, "recorded": recorded}[case["on"]]
+    for name, other in _without_one_option(case):
+        # Cases compare the properties they name; that others are absent is test_i40_3_select_shows_nothing_else.
+        if name.lower().lstrip("$") != "select" and (case["name"], name) not in NEEDLESS:
+            with pytest.raises((AssertionError, KeyError)):
+                check(client, case["on"], other)
+                pytest.fail(f"{case['name']} is green without {name}")
+
+
+def _without_one_option(case: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name of an option, the case without it) for every option of the URL or of the body."""
+    key = "query" if "query" in case else "url"
+    path, mark, text = case[key].partition("?") if key == "url" else ("", "", case[key])
+    options = text.split("&") if text else []
+    for index, option in enumerate(options):
+        rest = "&".join(options[:index] + options[index + 1 :])
+        yield option.partition("=")[0], case | {key: path + (mark if rest else "") + rest}
