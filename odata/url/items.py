@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from odata.url.expressions import common_expr
+from odata.url.nested import COUNT_OPTIONS, EXPAND_OPTIONS, LEVELS_ONLY, REF_OPTIONS, SELECT_OPTIONS
 from odata.url.nodes import Argument, ComputeItem, ExpandItem, Options, OrderByItem, Path, SelectItem, Span, Step
 from odata.url.tokens import END, Tokens
 
@@ -96,7 +97,7 @@ def _select_item(tokens: Tokens) -> SelectItem:
         tokens.budget.check_depth(len(steps))
     options = None
     if tokens.kind == "(" and not tokens.spaced and steps[-1].arguments is None:
-        options = _options(tokens, "SELECT_OPTIONS", "an item of $select")
+        options = _options(tokens, SELECT_OPTIONS, "an item of $select")
     return SelectItem(tuple(steps), options, position)
 
 
@@ -178,7 +179,7 @@ def _expand_end(tokens: Tokens, steps: tuple[Step, ...], suffix: str | None, pos
         if steps[-1].name == "*":
             if suffix is not None:
                 tokens.fail("',' or the end after */$ref")
-            allowed, owner = "LEVELS_ONLY", "*"
+            allowed, owner = LEVELS_ONLY, "*"
         opened = tokens.end
         options = _options(tokens, allowed, owner)
         place = Span(tokens.part, opened, tokens.text.rindex(")", opened, tokens.start))
@@ -188,13 +189,13 @@ def _expand_end(tokens: Tokens, steps: tuple[Step, ...], suffix: str | None, pos
 
 
 _EXPAND_SUFFIXES = {
-    None: ("EXPAND_OPTIONS", "an item of $expand"),
-    "$ref": ("REF_OPTIONS", "/$ref"),
-    "$count": ("COUNT_OPTIONS", "/$count"),
+    None: (EXPAND_OPTIONS, "an item of $expand"),
+    "$ref": (REF_OPTIONS, "/$ref"),
+    "$count": (COUNT_OPTIONS, "/$count"),
 }
 
 
-def _options(tokens: Tokens, allowed: str, owner: str) -> Options:
-    from odata.url import options  # options hold items, items hold options
+def _options(tokens: Tokens, allowed: frozenset[str], owner: str) -> Options:
+    from odata.url.options import nested_options  # options hold items, items hold options
 
-    return options.nested_options(tokens, getattr(options, allowed), owner)
+    return nested_options(tokens, allowed, owner)

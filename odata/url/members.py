@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from odata.errors import UnknownFunction
 from odata.url.expressions import CANONICAL_FUNCTIONS, bool_common_expr, common_expr, compose, with_depth
+from odata.url.nested import COUNT_OPTIONS
 from odata.url.nodes import Argument, CountOf, Lambda, Literal, ParameterAlias, Path, Step
 from odata.url.tokens import Tokens
 
@@ -107,10 +108,7 @@ def _tail(tokens: Tokens) -> Lambda | CountOf | None:
 
 
 def _count(tokens: Tokens) -> CountOf:
-    from odata.url.options import (
-        COUNT_OPTIONS,
-        nested_options,
-    )  # options hold expressions, this one the other way round
+    from odata.url.options import nested_options  # options hold expressions, this one the other way round
 
     position = tokens.start
     tokens.height = 0

@@ -290,8 +290,3 @@ _AFTER = {
     "$expand": "',', '/', '(' or the end",
     "$search": "AND, OR, a word or the end",
 }
-COUNT_OPTIONS = frozenset({"$filter", "$search"})
-REF_OPTIONS = COUNT_OPTIONS | {"$orderby", "$skip", "$top", "$count"}
-EXPAND_OPTIONS = REF_OPTIONS | {"$select", "$expand", "$compute", "$levels", "$apply", "@"}
-SELECT_OPTIONS = REF_OPTIONS | {"$select", "$compute", "@"}
-LEVELS_ONLY = frozenset({"$levels"})
