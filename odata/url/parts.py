@@ -55,9 +55,11 @@ def split(path: str, query: str, *, plus_is_space: bool = False) -> Parts:
         if plus_is_space:
             item = item.replace("+", " ")
         name, separator, value = item.partition("=")
+        decoded = _decode(name, "query")
+        options.append((decoded, _decode(value, decoded[:40] or "query") if separator else None))
         if "%3" in value and "search" in item.lower():
-            semicolons.extend((len(segments) + len(options), offset) for offset in _semicolon_offsets(value))
-        options.append((_decode(name, "query"), _decode(value, "query") if separator else None))
+            part = len(segments) + len(options) - 1
+            semicolons.extend((part, offset) for offset in _semicolon_offsets(value))
     return Parts(segments, tuple(options), frozenset(semicolons))
 
 
@@ -91,7 +93,9 @@ def _decode(text: str, target: str) -> str:
         stray = _STRAY_PERCENT.search(text)
         if stray:
             raise UrlSyntaxError(
-                "A '%' without two hexadecimal digits; expected %25.", offset=stray.start(), target=target
+                f"A '%' without two hexadecimal digits at offset {stray.start()} of {target}, as sent; expected %25.",
+                offset=stray.start(),
+                target=target,
             )
         try:
             decoded = unquote(text, errors="strict") if len(text) < DECODED_AT_ONCE else _decode_long(text)

@@ -221,3 +221,14 @@ def test_salesforce_url_well_under_a_millisecond() -> None:
         times.append(time.perf_counter() - start)
     assert isinstance(found.options.select and found.options.select[0], SelectItem)
     assert min(times) < 0.001
+
+
+@pytest.mark.parametrize(
+    ("query", "offset", "target"),
+    [("$top=1&$filter=Name%20eq%20'%zz'", 13, "$filter"), ("$search=a%3Bb%", 5, "$search"), ("%zz=1", 0, "query"),
+     ("%24filter=%2", 0, "$filter"), ("=%", 0, "query")],
+)  # fmt: skip
+def test_a_stray_percent_is_named_with_its_option(query: str, offset: int, target: str) -> None:
+    with pytest.raises(UrlSyntaxError, match=r"'%' without two hexadecimal digits at offset .* expected %25") as caught:
+        parse("Things", query)
+    assert (caught.value.offset, caught.value.target) == (offset, target)
