@@ -12,9 +12,7 @@ THROUGH: Final = ("operation", "job", "reconcile", "odata")
 quote_event = own_table(
     "quote_event",
     # No foreign key: what happened stays on record when the quote is gone.
-    reference(
-        "quote_id", doc="The quote it happened to; empty when only the org knows it."
-    ),
+    reference("quote_id", doc="The quote it happened to; empty when only the org knows it."),
     string("name", 255, nullable=False, searchable=True, doc="What happened, in a few words."),
     string("action", 40, nullable=False, doc="created, repriced, changed, revised, deleted and so on."),
     record_id("by_user_id", doc="The user who did it."),
