@@ -31,7 +31,7 @@ def lifted_texts(query: str) -> list[str]:
         ("$filter=GrandTotal gt 1e3", ["1e3"]),
         ("$filter=Line1 eq Line2", []),
         ("$filter=contains(Name,'50%25')", ["50%"]),
-        ("$search=blue \"two words\" OR green", ["blue", "two words", "green"]),
+        ('$search=blue "two words" OR green', ["blue", "two words", "green"]),
         ("$search=a AND NOT b", ["a", "b"]),
         ("$search='blue'", []),
         ("$search=bl;ue", []),
