@@ -21,5 +21,9 @@ def test_the_context_of_a_property_names_the_entity_of_this_request() -> None:
         here = ForRequest(segments=(entity,), next_link=lambda *_: "", row_bytes=100)
         return b"".join(write(plan, around, {"body": b'"x"'}, here).body)
 
-    assert answer("Quotes(1)") == b'{"@odata.context":"https://gw.example/odata/v4/$metadata#Quotes(1)/Name","value":"x"}'
-    assert answer("Quotes(2)") == b'{"@odata.context":"https://gw.example/odata/v4/$metadata#Quotes(2)/Name","value":"x"}'
+    assert (
+        answer("Quotes(1)") == b'{"@odata.context":"https://gw.example/odata/v4/$metadata#Quotes(1)/Name","value":"x"}'
+    )
+    assert (
+        answer("Quotes(2)") == b'{"@odata.context":"https://gw.example/odata/v4/$metadata#Quotes(2)/Name","value":"x"}'
+    )
