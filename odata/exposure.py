@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnumMember:
+    """A member of an enumeration type."""
+
     name: str
     value: int
 
@@ -71,6 +73,8 @@ class ExposedNavigation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderItem:
+    """One property of a default order."""
+
     property: str
     descending: bool = False
 

@@ -42,16 +42,22 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Record:
+    """A record of an annotation: names and values."""
+
     properties: tuple[tuple[str, Value], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PropertyPaths:
+    """A collection of paths to properties."""
+
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Strings:
+    """A collection of texts."""
+
     values: tuple[str, ...]
 
 
@@ -117,6 +123,7 @@ def of_property(entry: Property) -> tuple[Annotation, ...]:
 
 
 def of_description(text: str) -> tuple[Annotation, ...]:
+    """Core.Description, unless the text is empty."""
     return (Annotation("Core.Description", text),) if text else ()
 
 

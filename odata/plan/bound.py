@@ -64,6 +64,8 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Null:
+    """null where a value of this type is meant."""
+
     type: PrimitiveType
 
 
@@ -127,23 +129,31 @@ class Conditional:
 
 @dataclass(frozen=True, slots=True)
 class Logic:
+    """and, or over two or more conditions."""
+
     operator: OneOf["and", "or"]
     operands: tuple[Bound, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """not of a condition."""
+
     operand: Bound
 
 
 @dataclass(frozen=True, slots=True)
 class Negation:
+    """Minus before a number or duration."""
+
     operand: Bound
     type: PrimitiveType
 
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
+    """Two operands and the type of what they give."""
+
     operator: OneOf["add", "sub", "mul", "div", "divby", "mod"]
     left: Bound
     right: Bound

@@ -94,9 +94,11 @@ class Signer:
     secrets: tuple[bytes, ...]
 
     def sign(self, payload: bytes, binding: bytes) -> bytes:
+        """The signature of a token's payload for what it is bound to."""
         return _signature(self.secrets[0], payload, binding)
 
     def accepts(self, signature: bytes, payload: bytes, binding: bytes) -> bool:
+        """Whether one of the secrets made this signature; takes as long for each."""
         return any(hmac.compare_digest(signature, _signature(secret, payload, binding)) for secret in self.secrets)
 
 

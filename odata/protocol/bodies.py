@@ -22,6 +22,8 @@ _GZIP_REFUSED = re.compile(r"\bgzip\s*;\s*q=0(?:\.0*)?(?![.0-9])")
 
 
 class Stream(Protocol):
+    """What a body is read from; read(n) gives n bytes at most."""
+
     def read(self, size: int = -1, /) -> bytes: ...
 
 

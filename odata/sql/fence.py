@@ -52,9 +52,7 @@ def _refuse_bare_tables(statement: Select[Any]) -> None:
 
 
 def _limits(condition: ClauseElement, table: FromClause, org_column: str | None, fixed_org: str | None) -> bool:
-    """Whether a condition is the org predicate of this table: its org column, or its fixed org, equals the caller's
-    org.
-    """
+    """Whether a condition is the org predicate of this table: its org column, or fixed org, equals the caller's."""
     if not isinstance(condition, BinaryExpression) or condition.operator is not eq or condition.right is not ORG:
         return False
     left = condition.left

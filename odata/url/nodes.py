@@ -148,6 +148,8 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
+    """not, or minus, before an operand."""
+
     operator: OneOf["not", "-"]
     operand: Expression
     position: int
@@ -202,16 +204,22 @@ class SearchTerm:
 
 @dataclass(frozen=True, slots=True)
 class SearchNot:
+    """NOT before a term or a group."""
+
     operand: SearchExpression
 
 
 @dataclass(frozen=True, slots=True)
 class SearchAnd:
+    """Terms side by side or joined by AND."""
+
     operands: tuple[SearchExpression, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchOr:
+    """Terms joined by OR."""
+
     operands: tuple[SearchExpression, ...]
 
 
@@ -223,6 +231,8 @@ SearchExpression: TypeAlias = SearchTerm | SearchNot | SearchAnd | SearchOr
 
 @dataclass(frozen=True, slots=True)
 class OrderByItem:
+    """One item of $orderby."""
+
     expression: Expression
     descending: bool
 
@@ -238,8 +248,9 @@ class SelectItem:
 
 @dataclass(frozen=True, slots=True)
 class ExpandItem:
-    """One item of $expand. path ends in a navigation property or "*"; suffix "$ref", "$count" or None ("$value" for
-    streams). options_place: where the nested options stand, without their parentheses.
+    """One item of $expand. path: ends in a navigation property or "*". suffix: None without; "$value" for streams.
+
+    options_place: where the nested options stand, without their parentheses.
     """
 
     path: tuple[Step, ...]
@@ -251,6 +262,8 @@ class ExpandItem:
 
 @dataclass(frozen=True, slots=True)
 class ComputeItem:
+    """One item of $compute."""
+
     expression: Expression
     alias: str
 

@@ -1,4 +1,4 @@
-"""Faults under a steady load of 50 reads a second over HTTP: bars 15, 16, 17 and 33 at full length."""
+"""Faults under a steady load of 50 reads a second over HTTP, at full length."""
 
 from __future__ import annotations
 
