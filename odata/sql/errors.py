@@ -50,6 +50,7 @@ TRANSLATIONS: Final[Mapping[str, Translation]] = {
     "22003": _OUT_OF_RANGE,
     "22008": _OUT_OF_RANGE,
     "22015": _OUT_OF_RANGE,
+    "22011": Translation(ArithmeticFailure, "The request asks for a substring of negative length."),
     "22012": Translation(ArithmeticFailure, "The request divides by zero."),
     "2201E": _OUT_OF_RANGE,
     "2201F": _OUT_OF_RANGE,
