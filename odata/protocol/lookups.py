@@ -24,7 +24,7 @@ REST_SECONDS: Final = 1.0
 
 
 class LookUps(Generic[T]):
-    """A look-up that runs twice at a time at most. Safe among threads.
+    """A look-up that runs twice at a time at most, once while the store is in doubt. Safe among threads.
 
     Args: find: what a name stands for; raises whatever when the store cannot answer.
     """
@@ -32,20 +32,27 @@ class LookUps(Generic[T]):
     def __init__(self, find: Callable[[str], T]) -> None:
         self._find = find
         self._free = threading.BoundedSemaphore(CONCURRENT)
+        self._alone = threading.BoundedSemaphore(1)
+        self._failed = False
         self._resting_until = float("-inf")
 
     def __call__(self, name: str) -> T:
         """Raises: Unavailable when the store cannot answer, or two others have been asking for half a second."""
-        if monotonic() < self._resting_until or not self._free.acquire(timeout=WAIT_SECONDS):
+        # While the store is in doubt one thread tries, and nobody waits for it.
+        free, patience = (self._alone, 0.0) if self._failed else (self._free, WAIT_SECONDS)
+        if monotonic() < self._resting_until or not free.acquire(timeout=patience):
             raise _unavailable()
         try:
-            return self._find(name)
+            found = self._find(name)
         except Exception as fault:
             self._resting_until = monotonic() + REST_SECONDS
+            self._failed = True
             logger.warning("credentials cannot be read: %s", type(fault).__name__)
             raise _unavailable() from fault
         finally:
-            self._free.release()
+            free.release()
+        self._failed = False
+        return found
 
 
 def _unavailable() -> Unavailable:

@@ -60,3 +60,32 @@ def test_after_a_failure_nobody_asks_for_a_moment(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Unavailable):
         look_up("x")
     assert len(asked) == 2
+
+
+def test_while_the_store_is_in_doubt_one_tries_and_the_others_hear_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookups, "REST_SECONDS", 0.0)
+    released, failing, inside = threading.Event(), threading.Event(), []
+    failing.set()
+
+    def find(name: str) -> str:
+        if failing.is_set():
+            raise OSError("no connection")
+        inside.append(name)
+        released.wait(10)
+        return name
+
+    look_up = LookUps(find)
+    with pytest.raises(Unavailable):
+        look_up("x")
+    failing.clear()
+    first = threading.Thread(target=look_up, args=("first",))
+    first.start()
+    while not inside:
+        time.sleep(0.01)
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        look_up("x")
+    assert time.monotonic() - began < 0.2
+    released.set()
+    first.join()
+    assert look_up("y") == "y"
