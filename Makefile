@@ -41,7 +41,7 @@ check: venv-dev ## format, lint, strict types, fast tests
 	@$(PYTEST) -q -m 'not slow' -n $(WORKERS) $(TESTS)
 
 coverage: venv-dev ## which branches the fast tests do not reach: the modules with the least covered first
-	@$(PYTEST) -q -m 'not slow' -n $(WORKERS) --cov --cov-report= $(TESTS)
+	-@$(PYTEST) -q -m 'not slow' -n $(WORKERS) --cov --cov-report= $(TESTS)
 	@$(VENV)/python -m coverage report --sort=cover --skip-covered --show-missing | head -45
 
 format: venv-dev ## rewrite the files as `make check` wants them

@@ -44,7 +44,7 @@ def pooling(database_url: str, home: Path, *, connections: int = 1) -> Iterator[
 
 def _settings(target: dict[str, object], port: int, home: Path, connections: int) -> str:
     where = " ".join(
-        f"{name}={target[name]}" for name in ("host", "port", "dbname", "user", "password") if target.get(name)
+        f"{name}={_quoted(target[name])}" for name in ("host", "port", "dbname", "user", "password") if target.get(name)
     )
     return f"""[databases]
 {target["dbname"]} = {where}
@@ -58,6 +58,11 @@ unix_socket_dir =
 auth_type = any
 logfile = {home / "pgbouncer.log"}
 """
+
+
+def _quoted(value: object) -> str:
+    """A value of a connection string: a socket's folder may hold spaces."""
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _command(home: Path) -> list[str]:
