@@ -19,7 +19,8 @@ A message names what was read, where, and what would fit. It never holds SQL, a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 
 class ODataError(Exception):
@@ -48,6 +49,17 @@ class ODataError(Exception):
     @property
     def code(self) -> str:
         return type(self).__name__
+
+
+@contextmanager
+def about(target: str) -> Iterator[None]:
+    """Errors of the block that name no target are about this one."""
+    try:
+        yield
+    except ODataError as problem:
+        if problem.target is None:
+            problem.target = target
+        raise
 
 
 class InternalError(ODataError):

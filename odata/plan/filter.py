@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from odata.errors import about
 from odata.plan.bind import bind_predicate
 from odata.plan.bound import Bound, Logic
 from odata.plan.scope import Scope
@@ -13,9 +14,11 @@ def joined_filter(options: Options, scope: Scope) -> Bound | None:
     """The predicate that an entity must meet; None without $filter and $search. Their order does not matter."""
     parts: list[Bound] = []
     if options.filter is not None:
-        parts.append(bind_predicate(options.filter, scope))
+        with about("$filter"):
+            parts.append(bind_predicate(options.filter, scope))
     if options.search is not None:
-        parts.append(bind_search(options.search, scope.implicit, scope))
+        with about("$search"):
+            parts.append(bind_search(options.search, scope.implicit, scope))
     if not parts:
         return None
     return parts[0] if len(parts) == 1 else Logic("and", tuple(parts))

@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import get_args
 
 from odata.edm.model import Property
-from odata.errors import InvalidOption, LimitExceeded, Unsupported
+from odata.errors import InvalidOption, LimitExceeded, Unsupported, about
 from odata.plan.bind import bind
 from odata.plan.bound import (
     Bound,
@@ -55,7 +55,8 @@ def total_order(items: tuple[OrderByItem, ...] | None, variable: Variable, scope
 def _asked(items: tuple[OrderByItem, ...], scope: Scope) -> list[OrderKey]:
     keys = []
     for item in items:
-        expression = bind(item.expression, scope)
+        with about("$orderby"):
+            expression = bind(item.expression, scope)
         _check_sortable(expression)
         parts = list(_parts(expression))
         if not any(isinstance(part, OF_A_ROW) for part in parts):
