@@ -36,6 +36,7 @@ limit_request_fields = _settings.header_fields
 forwarder_headers = ""
 header_map = "refuse"
 forwarded_allow_ips = "127.0.0.1,::1"
+http_parser = "python"  # the other one refuses the same requests in other words (gunicorn_worker.py)
 
 # Answers of megabytes go back to the system at once instead of staying in the heap of each thread (glibc; malloc.h).
 _M_MMAP_THRESHOLD = -3
