@@ -179,6 +179,15 @@ def test_those_who_would_wait_beyond_the_limit_are_refused_at_once(empty_databas
     database.close()
 
 
+def test_the_connection_used_last_is_used_next(empty_database_url: str) -> None:
+    database = Database(empty_database_url, limits=ConnectionLimits(connections=4))
+    database.fetch("SELECT 1")
+    while database.measures()["size"] < 4 or database.measures()["in_use"]:
+        time.sleep(0.01)
+    assert len({database.fetch("SELECT pg_backend_pid()") for _ in range(12)}) == 1
+    database.close()
+
+
 def test_a_crowd_is_served_while_connections_change_hands(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
