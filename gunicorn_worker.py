@@ -11,6 +11,7 @@ import itertools
 import logging
 import select
 import socket
+import time
 import uuid
 from http import HTTPStatus
 from typing import Any, Final
@@ -36,6 +37,9 @@ LINGER_MILLISECONDS: Final = 1
 MOST_TURNS: Final = 8
 """How many requests of one client a thread answers in a row while there are more clients than threads."""
 
+YIELD_SECONDS: Final = 0.0001
+"""For each connection that a process holds already, how long it lets others take the next one."""
+
 
 class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """As its base, but that errors look different, and that a thread stays with a client who asks again at once."""
@@ -52,6 +56,11 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
                 return outcome
             if not conn.parser.unreader.buf.getvalue() and not _readable(conn.sock):
                 return outcome
+
+    def accept(self, listener: Any) -> None:
+        """Take a new connection, after a process that holds fewer: all of them wake for it."""
+        time.sleep(min(self.nr_conns, MOST_TURNS) * YIELD_SECONDS)
+        super().accept(listener)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what went wrong outside of the application; every call ends the connection."""
