@@ -157,8 +157,8 @@ class _Writer:
 
     def _negation(self, node: Negation) -> Sql:
         operand = self.operand(node.operand)
-        if node.type is DURATION:  # SQLAlchemy knows no minus sign before an interval
-            return typed(Sql, operand * literal_column("-1"))
+        if node.type is DURATION:  # SQLAlchemy knows no minus before an interval, and no factor behind it
+            return operand.op("*")(literal_column("-1"))
         return typed(Sql, -(cast(operand, BigInteger()) if node.type is INT64 else operand))
 
     def order_key(self, node: Bound) -> Sql:
