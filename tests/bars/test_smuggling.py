@@ -77,7 +77,7 @@ def test_what_is_allowed_in_chunks_is_read(gateway_port: int) -> None:
     """The other side of the test above: a chunk extension and an honest pipeline are answered."""
     chunks = b"\r\n6;name=value\r\n$top=1\r\n0\r\n\r\n"
     last = b"GET /healthcheck HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    answer = received(gateway_port, HEAD + CHUNKED + chunks + last, seconds=3)
+    answer = received(gateway_port, HEAD + CHUNKED + chunks + last, seconds=20)
     assert STATUS_LINE.findall(answer) == [b"200", b"200"]
 
 
