@@ -2,8 +2,8 @@
 
 In: HTTP on a port of its own. Out: the same requests to the gateway, changed as the real mesh changes them: `Host` is
 the gateway's own, of a repeated header only the last is left, `x-request-context` is gone, the body has come in whole,
-and redirects are followed here. Which requests pass is decided in mesh_rules.py. Where Heroku's router stands in front of
-the mesh, it is this double that gives a request without one its `x-request-id`.
+and redirects are followed here. Which requests pass is decided in mesh_rules.py. On Heroku it is the router in front
+that gives a request its `x-request-id`; here the mesh does.
 
 Forwarding takes a new connection each time, so that no request is ever sent twice because an idle one was closed.
 """
@@ -17,14 +17,16 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPMessage
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from simulator import mesh_rules
+from simulator.exchange import Answer, send
 from simulator.mesh_rules import Question, Refused, Rules
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -55,15 +57,6 @@ class Request:
     method: str
     target: str
     headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An answer as it goes back."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
     body: bytes
 
 
@@ -107,8 +100,10 @@ def handle(mesh: Mesh, request: Request) -> Answer:
     target = mesh_rules.origin_form(request.target)
     sent = {name.lower(): value for name, value in request.headers.items()}
     request_id = sent.get("x-request-id", "")
-    generated = () if request_id else (("X-Request-Id", str(uuid.uuid4())),)
-    request_id = request_id or generated[0][1]
+    generated: tuple[tuple[str, str], ...] = ()
+    if not request_id:
+        request_id = str(uuid.uuid4())
+        generated = (("X-Request-Id", request_id),)
     try:
         if mesh_rules.decoded_path(target) == INFO_ROUTE:
             return Answer(status=200, headers=(), body=b"simulated")
@@ -133,7 +128,7 @@ def _ask(mesh: Mesh, question: Question, request_id: str) -> None:
         "REQUEST_ID": request_id,
     }
     try:
-        answer = _send(f"{mesh.addon_url}{question.path}", "POST", headers, body, mesh.seconds)
+        answer = send(f"{mesh.addon_url}{question.path}", "POST", headers, body, seconds=mesh.seconds)
     except (OSError, HTTPException) as problem:
         raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, f"unable to authenticate {request_id}: {problem}") from None
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -147,7 +142,7 @@ def _follow(mesh: Mesh, request: Request) -> Answer:
     url, method, body, headers = f"{mesh.target}{request.target}", request.method, request.body, dict(request.headers)
     for _ in range(MOST_REDIRECTS + 1):
         answer = _forward(url, method, headers, body, mesh.seconds)
-        location = next((value for name, value in answer.headers if name.lower() == "location"), "")
+        location = answer.header("location")
         if answer.status not in (301, 302, 303, 307, 308) or not location:
             return answer
         onward = urljoin(url, location)
@@ -165,29 +160,11 @@ def _forward(url: str, method: str, headers: Mapping[str, str], body: bytes, sec
     """One exchange as Go's client has it: it asks for gzip by itself, and then unpacks without a trace."""
     unpacks = method != "HEAD" and not {"Accept-Encoding", "Range"} & headers.keys()
     sent = {"User-Agent": "Go-http-client/1.1", **headers, **({"Accept-Encoding": "gzip"} if unpacks else {})}
-    answer = _send(url, method, sent, body, seconds)
-    named = {name.lower(): value for name, value in answer.headers}
-    if not unpacks or named.get("content-encoding", "").lower() != "gzip":
+    answer = send(url, method, sent, body, seconds=seconds)
+    if not unpacks or answer.header("content-encoding").lower() != "gzip":
         return answer
     kept = tuple(pair for pair in answer.headers if pair[0].lower() not in ("content-encoding", "content-length"))
     return Answer(status=answer.status, headers=kept, body=gzip.decompress(answer.body) if answer.body else b"")
-
-
-def _send(url: str, method: str, headers: Mapping[str, str], body: bytes, seconds: float | None) -> Answer:
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise HTTPException(f"no http address: {url}")
-    connection = HTTPConnection(parts.hostname, parts.port or 80, timeout=seconds)
-    with contextlib.closing(connection):
-        path = url.partition("#")[0].removeprefix(f"{parts.scheme}://{parts.netloc}")
-        connection.putrequest(method, path if path.startswith("/") else f"/{path}", skip_accept_encoding=True)
-        for name, value in headers.items():
-            connection.putheader(name, value.encode("latin-1"))
-        if body or method in ("POST", "PUT", "PATCH"):
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body or None)
-        response = connection.getresponse()
-        return Answer(status=response.status, headers=tuple(response.getheaders()), body=response.read())
 
 
 def _text(status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
@@ -257,17 +234,16 @@ class _Handler(BaseHTTPRequestHandler):
         """The length as it is; after HEAD the one that the gateway said."""
         if answer.status in (204, 304):
             return
-        said = [value for name, value in answer.headers if name.lower() == "content-length"]
         if self.command != "HEAD":
             self.send_header("Content-Length", str(len(answer.body)))
-        elif said:
-            self.send_header("Content-Length", said[-1])
+        elif said := answer.header("content-length"):
+            self.send_header("Content-Length", said)
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing is logged: request lines and headers hold what belongs to the caller."""
 
 
-def _last_of_each(headers: HTTPMessage) -> dict[str, str]:
+def _last_of_each(headers: Message) -> dict[str, str]:
     """Canonical names as Go writes them, the last value of each; the length is told anew."""
     return {
         _canonical(name): value

@@ -55,8 +55,9 @@ def test_a_health_route_that_covers_one_is_found() -> None:
 def test_the_routes_of_the_application_are_where_these_tests_think() -> None:
     """Every route that the application has is either public here or behind the mesh."""
     import app
+    import settings as gateway_settings
 
-    settings = app.gateway_settings.load({"DATABASE_URL": "postgresql:///", "GATEWAY_SECRET": "s" * 32})
+    settings = gateway_settings.load({"DATABASE_URL": "postgresql:///", "GATEWAY_SECRET": "s" * 32})
     rules = mesh.project_rules()
     routes = {re.sub(r"<[^>]*>", "x", rule.rule) for rule in app.create_app(settings).url_map.iter_rules()}
     assert {route for route in routes if rules.exempt(route) == route.startswith("/applink")} == set()

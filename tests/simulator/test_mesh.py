@@ -26,14 +26,14 @@ ANN = Caller(
     access_token="token-of-ann",
 )
 BYPASS = ("/odata", "/odata/*", "/healthcheck", "/readiness", "/")
-NOWHERE = {"target": "http://127.0.0.1:1", "addon_url": "http://127.0.0.1:1", "addon_token": ""}
+NOWHERE = Mesh(target="http://127.0.0.1:1", addon_url="http://127.0.0.1:1", addon_token="", rules=Rules())
 Send = Callable[..., http.client.HTTPResponse]
 
 
 @pytest.fixture(scope="module")
 def listeners() -> Iterator[tuple[StandIn, StandIn, MeshServer]]:
     """Gateway, add-on and the mesh between them, for all tests of this file."""
-    with listening() as gateway, listening() as addon, mesh.serving(Mesh(rules=Rules(), **NOWHERE)) as server:
+    with listening() as gateway, listening() as addon, mesh.serving(NOWHERE) as server:
         yield gateway, addon, server
 
 
