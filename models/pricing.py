@@ -173,13 +173,14 @@ def quote_name(opportunity_name: str, revision: int) -> str:
     return opportunity_name[: 255 - len(suffix)].rstrip() + suffix
 
 
-def org_total(lines: Iterable[PricedLine]) -> Decimal:
-    """What the org computes as the total of these lines: quantity times unit price, not rounded.
+def org_total(lines: Iterable[tuple[Decimal, Decimal]]) -> Decimal:
+    """What an org that rounds nothing has as the total of lines, each (quantity, unit_price) as we sent it.
 
-    It is total_price to the cent unless a quantity is fractional; docs/pricing.md, "In Salesforce", has the difference.
+    The quote's total_price unless a quantity is fractional (docs/pricing.md, "In Salesforce"). A total read from the
+    org that lies between the two, both included, is no change made there.
     """
     with localcontext(ARITHMETIC):
-        return sum((line.quantity * line.unit_price for line in lines), Decimal(0))
+        return sum((quantity * unit_price for quantity, unit_price in lines), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)

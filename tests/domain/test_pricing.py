@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Numeric, String
+from sqlalchemy import Numeric, String, insert, select
 
-from models import pricing_errors, region_country
+from models import database, pricing_errors, region_country
 from models.currencies import CURRENCY_DECIMALS, amount_decimals
 from models.discount_rule import DEFAULT_RATES, FIRST_DAY
 from models.discounts import DiscountRule
@@ -158,7 +158,11 @@ def test_what_the_org_computes(row: Row) -> None:
     lines = [line(*each.split(" x ")) for each in row["prices of one and quantities"].split(", ")]
     found = priced(*lines, currency=row["currency"], discount="0")
     assert str(found.total_price) == row["total here"]
-    assert org_total(found.lines) == Decimal(row["total in the org"])
+    assert total_in_org(found) == Decimal(row["total in the org"])
+
+
+def total_in_org(found: PricedQuote) -> Decimal:
+    return org_total((each.quantity, each.unit_price) for each in found.lines)
 
 
 REFUSED: list[tuple[type[PricingError], OpportunityToPrice]] = [
@@ -304,6 +308,27 @@ def test_what_a_quote_is_named_as_is_a_column() -> None:
     assert {field.name for field in dataclasses.fields(found.lines[0])} <= set(quote_line_table.c.keys())
 
 
+def test_a_quote_is_stored_as_it_is(seeded_url: str) -> None:
+    found = priced(line("1299.00", "3"), line("2.19", "62.5"), region_source="Austria", currency="EUR", discount="12.5")
+    org = {"org_id": "00DbZ0000000001UAA"}
+    of_quote = {name: value for name, value in fields_of(found) if name in quote_table.c}
+    of_lines = [dict(fields_of(each)) for each in found.lines]
+    with database.engine(seeded_url).connect() as connection:  # never committed: others only read this database
+        database.set_org(connection, org["org_id"])
+        quote_id = connection.execute(
+            insert(quote_table).values(org | of_quote).returning(quote_table.c.id)
+        ).scalar_one()
+        connection.execute(insert(quote_line_table), [org | {"quote_id": quote_id} | each for each in of_lines])
+        stored = connection.execute(select(quote_table).where(quote_table.c.id == quote_id)).mappings().one()
+        lines = connection.execute(
+            select(quote_line_table)
+            .where(quote_line_table.c.quote_id == quote_id)
+            .order_by(quote_line_table.c.line_number)
+        ).mappings()
+        assert {name: stored[name] for name in of_quote} == of_quote
+        assert [{name: row[name] for name in of_lines[0]} for row in lines] == of_lines
+
+
 # What holds for any opportunity.
 
 WORDS = st.text(max_size=300)
@@ -348,7 +373,7 @@ def test_any_quote(given_one: OpportunityToPrice, given_rules: list[DiscountRule
             Fraction(each.unit_price) * Fraction(each.quantity), found.decimals
         )
     away = sum(Fraction(1, 2 * 10**found.decimals) for each in found.lines if each.quantity % 1)
-    assert abs(Fraction(org_total(found.lines)) - Fraction(found.total_price)) <= away
+    assert abs(Fraction(total_in_org(found)) - Fraction(found.total_price)) <= away
     assert_fits(found)
 
 
