@@ -172,6 +172,33 @@ def doctor() -> None:
     sys.exit(0 if all(finding.well for finding in found) else 1)
 
 
+class _Simulator(click.Group):
+    """The commands of `simulator.cli`, which is loaded only when one of them is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from simulator.cli import COMMANDS
+
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from simulator.cli import COMMANDS
+
+        return COMMANDS.get(cmd_name)
+
+
+@main.group("sim", cls=_Simulator)
+@click.option("--simulator", default="http://127.0.0.1:8010", show_default=True, metavar="URL", help="The org.")
+@click.option("--gateway", default="http://127.0.0.1:8000", show_default=True, metavar="URL", help="The gateway.")
+@click.option("--mesh", default="http://127.0.0.1:8020", show_default=True, metavar="URL", help="The service mesh.")
+@click.option("--login", default="demo:demo", show_default=True, metavar="NAME:SECRET", help="Who reads the sets.")
+@click.pass_context
+def sim(ctx: click.Context, simulator: str, gateway: str, mesh: str, login: str) -> None:
+    """A simulated Salesforce org: call the gateway as Apex or Flow does, and see what the org saw."""
+    from simulator.cli import places
+
+    ctx.obj = places(simulator, gateway, mesh, login)
+
+
 @main.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("url")
