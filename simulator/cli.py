@@ -17,12 +17,13 @@ import click
 
 from simulator import context, data
 from simulator.asking import Asking, Outcome
-from simulator.caller import Apex, Reply, Unreachable
+from simulator.caller import Apex, Invocation, Reply, Unreachable
+from simulator.context import Caller
 from simulator.org_client import NoOrg, OrgClient
 from simulator.rows import NoRows, Progress, Rows
 
-DOMAIN: Final = "acme.example"
-WITNESS: Final = f"worker@{DOMAIN}"
+WITNESS: Final = "worker"
+"""The user of each org who sees every quote."""
 
 
 COMMANDS: Final[dict[str, click.Command]] = {}
@@ -87,40 +88,50 @@ def invoke(
     org_domain: str | None,
 ) -> None:
     """Call an operation: `invoke createQuote --opportunity ID`, `invoke createQuotes --count 200`."""
-    username = user if "@" in user else f"{user}@{DOMAIN}"
-    plain = body is None and times == 1 and spoiled is None and org_domain is None and callback is not False
     with _one_line():
-        chosen = opportunities or (_choose(at.apex, username, count) if count else ())
-        if plain and operation in ("createQuote", "createQuotes"):
+        caller = at.apex.sign_in(user)
+        chosen = opportunities or (_choose(at.apex, caller, count) if count else ())
+        usual = body is None and times == 1 and spoiled is None and org_domain is None and callback is not False
+        if usual and operation in ("createQuote", "createQuotes"):
+            witness = at.apex.sign_in(f"{WITNESS}@{caller.username.partition('@')[2]}")
             asking = Asking(
-                apex=at.apex, rows=at.rows, user=username, witness=WITNESS, through=through, deadline_seconds=deadline
+                apex=at.apex, rows=at.rows, user=caller, witness=witness, through=through, deadline_seconds=deadline
             )
             sys.exit(0 if _judged(asking, operation, chosen) else 1)
         invocation = at.apex.prepare(
             operation,
             _members(operation, body, chosen),
-            user=username,
+            user=caller,
             through=through,
             deadline_seconds=deadline,
             callback=operation == "createQuotes" if callback is None else callback,
             client_context=spoiled,
             org_domain_url=org_domain,
         )
-        replies = [at.apex.send(invocation) for _ in range(times)]
-        for reply in replies:
-            _show(reply)
-        if invocation.callback_id and replies[-1].status < 300:
-            told = at.apex.wait(invocation, deadline)
-            click.echo(_pretty(told.body) if told else "no callback")
-        sys.exit(0 if all(reply.status < 300 for reply in replies) else 1)
+        sys.exit(0 if _sent(at.apex, invocation, times, deadline) else 1)
 
 
-def _choose(apex: Apex, username: str, count: int) -> tuple[str, ...]:
-    """Opportunities of the user's that can become a quote."""
-    visible = apex.org.open_opportunities(apex.sign_in(username))
+def _sent(apex: Apex, invocation: Invocation, times: int, seconds: float) -> bool:
+    """Send the same bytes so often, show each answer and the callback; whether all went well."""
+    replies = [apex.send(invocation) for _ in range(times)]
+    for reply in replies:
+        _show(reply)
+    well = all(reply.status < 300 for reply in replies)
+    if not well or invocation.callback_id is None:
+        return well
+    told = apex.wait(invocation, seconds)
+    click.echo(f"callback {_pretty(told.body)}" if told else "no callback")
+    return told is not None
+
+
+def _choose(apex: Apex, caller: Caller, count: int) -> tuple[str, ...]:
+    """Opportunities that the user sees and that can become a quote."""
+    visible = apex.org.open_opportunities(caller)
     good = [one for one in visible if _is_ordinary(int(one[5:15]))]
     if len(good) < count:
-        raise click.ClickException(f"{username} sees {len(good)} opportunities that can become a quote, not {count}")
+        raise click.ClickException(
+            f"{caller.username} sees {len(good)} opportunities that can become a quote, not {count}"
+        )
     return tuple(good[:count])
 
 

@@ -21,7 +21,10 @@ API_VERSION: Final = "64.0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """A signed-in user of an org. Ids have 18 characters; org_domain_url: with scheme, no slash at the end."""
+    """A signed-in user of an org. Ids have 18 characters; org_domain_url: with scheme, no slash at the end.
+
+    org_token: what proves to the add-on that the org itself sends the request; "" makes one that proves nothing.
+    """
 
     org_id: str
     org_domain_url: str
@@ -30,6 +33,7 @@ class Caller:
     access_token: str
     api_version: str = API_VERSION
     namespace: str | None = None
+    org_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,7 @@ def request_context(caller: Caller, target: Target, request_id: str) -> dict[str
     """The members of `x-request-context`, which the mesh reads and takes away."""
     return {
         "id": request_id,
-        "auth": _org_token(caller),
+        "auth": caller.org_token or _unproven(caller),
         "loginUrl": caller.org_domain_url,
         "orgDomainUrl": caller.org_domain_url,
         "orgId": caller.org_id,
@@ -92,11 +96,11 @@ def decode(header: str) -> Any:
     return json.loads(base64.b64decode(header, validate=True))
 
 
-def _org_token(caller: Caller) -> str:
-    """A token in the form of the org's own; nothing in this project can verify the real one, so none does here."""
+def _unproven(caller: Caller) -> str:
+    """A token in the form of the org's own, sealed by nobody's key: an add-on that checks refuses it."""
     parts = ({"alg": "HS256", "typ": "JWT"}, {"iss": caller.org_id, "sub": caller.user_id, "aud": "heroku-applink"})
     signed = ".".join(_unpadded(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
-    seal = hmac.new(b"simulated org", signed.encode(), hashlib.sha256).digest()
+    seal = hmac.new(b"nobody", signed.encode(), hashlib.sha256).digest()
     return f"{signed}.{_unpadded(seal)}"
 
 
