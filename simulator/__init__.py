@@ -1,0 +1,17 @@
+"""A Salesforce org, the AppLink add-on and the service mesh, for `make run` and the tests; nothing of it is deployed.
+
+    app.py         one event loop: HTTP in, HTTP out; faults, latency and limits around every call; READ THIS FIRST
+    world.py       the state of everything: orgs, users, tokens, settings, faults, the record of requests
+    rest.py        the org's REST API: which path means what
+    describe.py    the objects and fields there are        computed.py   fields the org calculates when it is read
+    store.py       records of one org, with undo           data.py       the records an org starts with
+    soql.py        text -> Query                           query.py      Query -> records, with paging
+    sobjects.py    create, update, upsert, delete          graph.py      several of them, all or nothing
+    login.py       token endpoint, userinfo                addon.py      the AppLink add-on
+    callbacks.py   where jobs report to Apex               control.py    /__sim/...: what tests ask and set
+    running.py     a simulator as a context manager, for tests
+    mesh.py, caller.py, context.py                         the service mesh, and Apex as a caller
+
+What the gateway sees is as close to the real thing as public documents tell; where they are silent the stricter rule is
+taken, and the docstring says so. No credential here opens anything: they are made up, and the port is on loopback.
+"""
