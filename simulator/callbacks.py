@@ -1,7 +1,7 @@
 """Where a job reports to Apex: an address for each invocation, open until its deadline.
 
 As External Services do: 200 taken, 404 no such invocation, 408 the deadline has passed. Apex hears of the first that
-was taken, as the user who made the invocation, whoever's token was used; later ones are counted. The invocation is a
+was taken, as the user who made the invocation, whoever's token was used; later ones are kept. The invocation is a
 BackgroundOperation record, so SOQL sees what became of it; members that start with "_" are the simulator's own.
 """
 
@@ -38,7 +38,7 @@ def open_callback(
         "RetryCount": 0,
         "_ends": ends,
         "_user": user.username,
-        "_deliveries": [],
+        "_received": [],
     }
     with org.store.transaction():
         org.store.put("BackgroundOperation", row)
@@ -62,7 +62,7 @@ def deliver(world: World, call: Call) -> Answer:
         "body": _body(call),
         "late": late,
     }
-    row = row | {"_deliveries": [*row["_deliveries"], delivery]}
+    row = row | {"_received": [*row["_received"], delivery]}
     if late and row["Status"] == "Waiting":
         row |= {"Status": "Error", "Error": "The callback deadline has passed", "FinishedAt": timestamp()}
     elif not late:
@@ -85,13 +85,13 @@ def listed(world: World) -> list[dict[str, Any]]:
         described(world, org, row)
         for org in world.orgs.values()
         for row in org.store.rows("BackgroundOperation")
-        if "_deliveries" in row
+        if "_received" in row
     ]
 
 
 def described(world: World, org: Org, row: Row) -> dict[str, Any]:
-    """One invocation. handled: the body that Apex got, as user `username`; None until then."""
-    taken = [delivery for delivery in row["_deliveries"] if not delivery["late"]]
+    """One invocation. received: all that came, in order, each with the status it got; handled: what Apex was given."""
+    taken = [delivery for delivery in row["_received"] if delivery["status"] == 200]
     return {
         "id": row["Id"],
         "url": f"{world.domain(org)}{PREFIX}{row['Id']}",
@@ -101,5 +101,5 @@ def described(world: World, org: Org, row: Row) -> dict[str, Any]:
         "status": row["Status"],
         "expiresAt": row["ExpiresAt"],
         "handled": taken[0]["body"] if taken else None,
-        "deliveries": row["_deliveries"],
+        "received": row["_received"],
     }

@@ -19,15 +19,18 @@ Handler = Callable[[World, Call, Any], Any]
 
 
 def answer(world: World, call: Call) -> Answer:
-    """The answer to a call of the control interface; 400 with {"error"} says what was wrong with it."""
-    handler = ROUTES.get((call.method, call.path.removeprefix(PREFIX).strip("/")))
+    """The answer to a call of the control interface; 400 or 404 with {"error"} says what is wrong."""
+    name, _, _ = call.path.removeprefix(PREFIX).strip("/").partition("/")
+    handler = ROUTES.get((call.method, name))
     if handler is None:
         known = ", ".join(f"{method} {PREFIX}{name}" for method, name in ROUTES)
         return Answer(status=404, body={"error": f"There are: {known}"})
     try:
         wanted = call.json() or {}
         return Answer(body=handler(world, call, wanted))
-    except (ValueError, TypeError, KeyError, SalesforceError) as error:
+    except LookupError as error:
+        return Answer(status=404, body={"error": f"There is no {error}"})
+    except (ValueError, TypeError, SalesforceError) as error:
         return Answer(status=400, body={"error": f"{type(error).__name__}: {error}"})
 
 
@@ -82,6 +85,11 @@ def _expire(world: World, call: Call, wanted: Any) -> Any:
     return {}
 
 
+def _sign_in(world: World, call: Call, wanted: Any) -> Any:
+    """One user, as `_users` lists them; "ann" is enough for ann@acme.example."""
+    return _user(world, *world.find_user(wanted["username"]))
+
+
 def _users(world: World, call: Call, wanted: Any) -> Any:
     """Everybody, with all that a context header is made of."""
     return {"users": [_user(world, org, user) for org in world.orgs.values() for user in org.users.values()]}
@@ -112,7 +120,16 @@ def _open_callback(world: World, call: Call, wanted: Any) -> Any:
 
 
 def _callbacks(world: World, call: Call, wanted: Any) -> Any:
-    return {"callbacks": callbacks.listed(world)}
+    """All invocations with a callback, or callbacks/{id}: one."""
+    found = callbacks.listed(world)
+    _, _, wanted_id = call.path.removeprefix(PREFIX).strip("/").partition("/")
+    if not wanted_id:
+        return {"callbacks": found}
+    return next((each for each in found if each["id"] == wanted_id), None) or _missing(wanted_id)
+
+
+def _missing(name: str) -> Any:
+    raise LookupError(name)
 
 
 def _events(world: World, call: Call, wanted: Any) -> Any:
@@ -200,6 +217,7 @@ ROUTES: Final[dict[tuple[str, str], Handler]] = {
     ("GET", "settings"): _settings,
     ("POST", "settings"): _change_settings,
     ("POST", "expire-token"): _expire,
+    ("POST", "sign-in"): _sign_in,
     ("GET", "users"): _users,
     ("GET", "callbacks"): _callbacks,
     ("POST", "callbacks"): _open_callback,

@@ -176,10 +176,9 @@ class Maker:
             self._add("Account", row, Name=account_name(number), BillingCity=f"City {number % 97}",
                       BillingCountry=countries[number // 10 % len(countries)], Industry=_BRANCHES[number % 9],
                       Region__c=region)  # fmt: skip
-        for number, country, region in ((15, None, None), (16, "Wonderland", None)):
-            row = self._table("Account").get(self.id("001", number))
-            if row is not None:
-                row.update(BillingCountry=country, Region__c=region)
+        for number, country in _ODD_COUNTRIES.items():
+            if self.id("001", number) in self._table("Account"):
+                self._table("Account")[self.id("001", number)].update(BillingCountry=country, Region__c=None)
 
     def _currency(self, account: int) -> str:
         return CURRENCIES[REGIONS[account % 10]] if self.multi_currency else "USD"
@@ -222,6 +221,8 @@ class Maker:
                 line.update(_ODD_LINES.get(name, {}))
 
 
+_ODD_COUNTRIES: Final[Mapping[int, str | None]] = {15: None, 16: "Wonderland"}
+"""Accounts whose country says nothing of their region."""
 _ODD_LINES: Final[Mapping[str, Mapping[str, float]]] = {
     "zero_price": {"UnitPrice": 0.0},
     "fractions": {"Quantity": 2.5, "UnitPrice": 0.15, "Discount": 7.5},

@@ -194,8 +194,8 @@ class Binder:
         if field is None:
             raise SalesforceError(
                 400, "INVALID_FIELD", f"No such column '{name}' on entity '{sobject.name}'. If you are attempting to "
-                "use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL "
-                "or the describe call for the appropriate names."
+                "use a custom field, be sure to append the '__c' after the custom field name. Please reference your "
+                "WSDL or the describe call for the appropriate names."
             )  # fmt: skip
         return field
 

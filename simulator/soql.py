@@ -1,7 +1,7 @@
 """Text of a query -> Query. A subset of SOQL; what is outside is refused with MALFORMED_QUERY, as typing errors are.
 
 SELECT fields, dotted fields, one level of sub-selects, or COUNT(); FROM; WHERE with = != < <= > >= LIKE, IN, NOT IN,
-AND, OR, NOT, parentheses; ORDER BY with ASC, DESC, NULLS FIRST, NULLS LAST; LIMIT; OFFSET. Names are not looked up here.
+AND, OR, NOT, brackets; ORDER BY with ASC, DESC, NULLS FIRST, NULLS LAST; LIMIT; OFFSET. Names are not looked up here.
 """
 
 from __future__ import annotations
