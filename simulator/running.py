@@ -117,7 +117,7 @@ class Simulator:
         self._ask("POST", "records", {"type": type_name, "id": record_id, "org": org})
 
     def opportunities(self, count: int, *, user: str = "worker", bad: bool = False) -> list[str]:
-        """Ids of opportunities that a user sees and that can become a quote, or cannot. Fewer if there are not so many."""
+        """Ids of opportunities that a user sees and that can become a quote, or cannot; fewer if there are fewer."""
         query = {"count": count, "user": user, "bad": int(bad)}
         return list(self._ask("GET", "opportunities", query=query)["ids"])
 
