@@ -60,7 +60,7 @@ def deliver(world: World, call: Call) -> Answer:
         "sent_by": call.user.username,
         "method": call.method,
         "body": _body(call),
-        "late": late,
+        "status": 408 if late else 200,
     }
     row = row | {"_received": [*row["_received"], delivery]}
     if late and row["Status"] == "Waiting":

@@ -20,6 +20,8 @@ from simulator.exchange import Answer, send
 from simulator.org_client import Callback, OrgClient
 
 ANN: Final = "ann@acme.example"
+ABSENT: Final = "-"
+"""In place of a header's value: it is not sent at all."""
 Through = Literal["mesh", "direct"]
 APEX_CALLOUT_SECONDS: Final = 120.0
 """Longest callout that Apex allows."""
@@ -120,24 +122,27 @@ class Apex:
             body: JSON members, or bytes as they are. user: a username, which is signed in, or a caller.
             through: "mesh" sends all three headers to the mesh; "direct" sends to the gateway what the mesh leaves.
             callback: adds `callbackUrl` of a new asynchronous call in the org, valid for deadline_seconds.
-            client_context: a name of `context.MALFORMED`, or a header value as it is; "-" leaves the header out.
-            org_domain_url: another domain in both contexts, such as one of `context.FOREIGN_DOMAINS`.
-            headers: further ones, which win.
+            client_context: a name of `context.MALFORMED`, or a header value as it is; ABSENT leaves the header out.
+            org_domain_url: another domain in `x-client-context`, such as one of `context.FOREIGN_DOMAINS`; the mesh
+                never compares it with its own header.
+            headers: further ones, which win; ABSENT leaves one out.
         Raises: NoOrg when the simulator does not answer; LookupError for a user it does not have.
         """
         caller = self.sign_in(user)
         callback_id, callback_url = (
             self.org.new_callback(caller, operation, deadline_seconds) if callback else (None, None)
         )
-        if org_domain_url is not None:
-            caller = replace(caller, org_domain_url=org_domain_url)
         request_id = request_id or context.new_request_id(caller)
         target = f"/applink/{operation}"
-        sent = self._headers(caller, target, request_id, through, client_context) | dict(headers or {})
+        sent = self._headers(caller, target, request_id, through)
+        if client_context is not None or org_domain_url is not None:
+            says = replace(caller, org_domain_url=org_domain_url or caller.org_domain_url)
+            sent["x-client-context"] = _spoiled(says, request_id, client_context)
+        sent |= headers or {}
         return Invocation(
             operation=operation,
             url=f"{self._base(through)}{target}",
-            headers=sent,
+            headers={name: value for name, value in sent.items() if value != ABSENT},
             body=body if isinstance(body, bytes) else _json(body, callback_url),
             caller=caller,
             request_id=request_id,
@@ -180,18 +185,18 @@ class Apex:
             raise ValueError("there is no mesh to go through")
         return self.mesh if through == "mesh" else self.gateway
 
-    def _headers(
-        self, caller: Caller, target: str, request_id: str, through: Through, client_context: str | None
-    ) -> dict[str, str]:
+    def _headers(self, caller: Caller, target: str, request_id: str, through: Through) -> dict[str, str]:
         made = context.headers(caller, Target(resource=target, app_uuid=self.app_uuid), request_id)
-        if client_context == "-":
-            del made["x-client-context"]
-        elif client_context is not None:
-            spoil = context.MALFORMED.get(client_context)
-            made["x-client-context"] = spoil(caller, request_id) if spoil else client_context
         if through == "direct":
             del made["x-request-context"]
         return {"Content-Type": "application/json", "Accept": "application/json", **made}
+
+
+def _spoiled(caller: Caller, request_id: str, how: str | None) -> str:
+    if how is None:
+        return context.encode(context.client_context(caller, request_id))
+    spoil = context.MALFORMED.get(how)
+    return spoil(caller, request_id) if spoil else how
 
 
 def _json(body: Mapping[str, Any], callback_url: str | None) -> bytes:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import click
 
-from simulator import context, data
+from simulator import context
 from simulator.asking import Asking, Outcome
-from simulator.caller import Apex, Invocation, Reply, Unreachable
+from simulator.caller import ABSENT, Apex, Invocation, Reply, Unreachable
 from simulator.context import Caller
 from simulator.org_client import NoOrg, OrgClient
 from simulator.rows import NoRows, Progress, Rows
@@ -69,7 +69,7 @@ def _command(name: str, **settings: Any) -> Callable[[Callable[..., Any]], click
 @click.option(
     "--times", default=1, show_default=True, type=click.IntRange(1, 100), help="Send the same bytes so often."
 )
-@click.option("--context", "spoiled", type=click.Choice(["-", *context.MALFORMED]), metavar="NAME",
+@click.option("--context", "spoiled", type=click.Choice([ABSENT, *context.MALFORMED]), metavar="NAME",
               help=f"Send a malformed context: - (none), {', '.join(context.MALFORMED)}.")  # fmt: skip
 @click.option("--org-domain", metavar="URL", help="Say that the org has this domain.")
 @click.pass_obj
@@ -126,17 +126,10 @@ def _sent(apex: Apex, invocation: Invocation, times: int, seconds: float) -> boo
 
 def _choose(apex: Apex, caller: Caller, count: int) -> tuple[str, ...]:
     """Opportunities that the user sees and that can become a quote."""
-    visible = apex.org.open_opportunities(caller)
-    good = [one for one in visible if _is_ordinary(int(one[5:15]))]
-    if len(good) < count:
-        raise click.ClickException(
-            f"{caller.username} sees {len(good)} opportunities that can become a quote, not {count}"
-        )
-    return tuple(good[:count])
-
-
-def _is_ordinary(number: int) -> bool:
-    return number >= data.FIRST_ORDINARY and not data.is_bad(number)
+    found = apex.org.opportunities(caller.username, count)
+    if len(found) < count:
+        raise click.ClickException(f"{caller.username} sees {len(found)} that can become a quote, not {count}")
+    return found
 
 
 def _members(operation: str, body: str | None, opportunities: tuple[str, ...]) -> dict[str, Any]:
@@ -212,21 +205,31 @@ def requests(at: Places, last: int) -> None:
     """What the org and the add-on were asked, newest last."""
     with _one_line():
         for one in at.apex.org.requests()[-last:]:
-            click.echo(f"{one.get('status', '')}\t{one.get('method')} {one.get('path')}")
+            click.echo(f"{one['status']}\t{one['ms']:.0f} ms\t{one['user'] or '-'}\t{one['method']} {one['path']}")
 
 
 @_command("faults")
-@click.argument("match")
+@click.argument("match", required=False)
 @click.option("--status", type=click.IntRange(100, 599), help="Answer with this status.")
 @click.option("--body", help="Answer with this body.")
-@click.option("--delay", type=float, help="Wait so many seconds first.")
+@click.option("--delay", type=float, metavar="SECONDS", help="Wait so long first.")
+@click.option("--cut", is_flag=True, help="End the connection without an answer.")
+@click.option("--after", is_flag=True, help="Only once the org has done what it was asked.")
 @click.option("--times", default=1, show_default=True, type=click.IntRange(1), help="So often.")
 @click.pass_obj
-def faults(at: Places, match: str, status: int | None, body: str | None, delay: float | None, times: int) -> None:
-    """Let the org fail: `faults "POST /composite/graph" --status 503 --times 3`."""
-    said = {"match": match, "status": status, "body": body, "delay": delay, "times": times}
+def faults(at: Places, /, match: str | None, **said: Any) -> None:
+    """Let the org fail, `faults "POST /composite/graph" --status 503`; without MATCH, list what was ordered."""
     with _one_line():
-        at.apex.org.control("POST", "faults", {name: value for name, value in said.items() if value is not None})
+        if match is not None:
+            wanted = {name: value for name, value in said.items() if value is not None}
+            at.apex.org.control("POST", "faults", {"match": match, **wanted})
+        for one in at.apex.org.control("GET", "faults")["faults"]:
+            click.echo(f"{one['met']} of {one['times']}\t{one['match']}\t{_ordered(one)}")
+
+
+def _ordered(fault: Mapping[str, Any]) -> str:
+    told = (f"{name} {fault[name]}" for name in ("status", "delay", "cut", "after") if fault[name])
+    return ", ".join(told)
 
 
 @_command("reset")

@@ -16,7 +16,7 @@ from urllib.parse import quote_plus
 from simulator.context import API_VERSION, Caller
 from simulator.exchange import Answer, send
 
-POLL_SECONDS: Final = 0.1
+POLL_SECONDS: Final = 0.2
 IDS_OF_ONE_QUERY: Final = 200
 
 
@@ -29,10 +29,14 @@ class NoOrg(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
-    """One call of Apex's handler. body: its JSON; as_user: the name of the user it runs as; status: of the answer."""
+    """One delivery to an asynchronous call. body: its JSON; as_user: whom Apex's handler runs as; sent_by: whose token.
+
+    status: 200 when Apex heard of it, 408 when the deadline had passed.
+    """
 
     body: Any
     as_user: str
+    sent_by: str
     status: int
 
 
@@ -43,44 +47,52 @@ class OrgClient:
     url: str
     seconds: float = 30.0
 
-    def sign_in(self, username: str) -> Caller:
-        """A user with a fresh token of their org. Raises: NoOrg, LookupError for a name the org does not know."""
-        answer = self._send("POST", "/__sim/sign-in", {}, {"username": username})
-        if answer.status == 404:
-            raise LookupError(f"the simulated org has no user {username}")
-        said = self._read(answer, "/__sim/sign-in")
+    def sign_in(self, name: str) -> Caller:
+        """A user with their present token, by username, or by its first part for a user of the first org.
+
+        Raises: NoOrg; LookupError for a name that no org knows.
+        """
+        users = self.control("GET", "users")["users"]
+        found = next((one for one in users if name in (one["username"], one["username"].partition("@")[0])), None)
+        if found is None:
+            raise LookupError(f"no user {name}; there are {', '.join(one['username'] for one in users)}")
         return Caller(
-            org_id=said["orgId"],
-            org_domain_url=said["orgDomainUrl"],
-            user_id=said["userId"],
-            username=said["username"],
-            access_token=said["accessToken"],
+            org_id=found["orgId"],
+            org_domain_url=found["orgDomainUrl"],
+            user_id=found["userId"],
+            username=found["username"],
+            access_token=found["accessToken"],
+            api_version=found["apiVersion"],
+            org_token=found["coreJwt"],
         )
 
     def new_callback(self, caller: Caller, operation: str, seconds: float) -> tuple[str, str]:
         """Id and address of a new asynchronous call, as Salesforce makes them for one. Raises: NoOrg."""
-        wanted = {"operation": operation, "deadlineSeconds": seconds}
-        said = self.control("POST", "callbacks", {**wanted, "orgId": caller.org_id, "username": caller.username})
+        wanted = {"username": caller.username, "operation": operation, "deadlineSeconds": seconds}
+        said = self.control("POST", "callbacks", wanted)
         return said["id"], said["url"]
 
     def callbacks(self, callback_id: str) -> tuple[Callback, ...]:
-        """Every callback that arrived for an asynchronous call, in order. Raises: NoOrg."""
-        received = self.control("GET", f"callbacks/{callback_id}")["received"]
-        return tuple(Callback(body=one["body"], as_user=one["asUser"], status=one["status"]) for one in received)
+        """Every delivery to an asynchronous call so far, in order. Raises: NoOrg."""
+        call = self.control("GET", f"callbacks/{callback_id}")
+        return tuple(
+            Callback(body=each["body"], as_user=call["username"], sent_by=each["sent_by"], status=each["status"])
+            for each in call["received"]
+        )
 
     def wait_for_callback(self, callback_id: str, seconds: float) -> Callback | None:
-        """The first callback that Apex's handler got, None when none comes in time. Raises: NoOrg."""
+        """The delivery that Apex's handler got, None when none comes in time. Raises: NoOrg."""
         until = time.monotonic() + seconds
         while True:
-            accepted = [one for one in self.callbacks(callback_id) if one.status == 200]
-            if accepted or time.monotonic() >= until:
-                return accepted[0] if accepted else None
+            taken = [one for one in self.callbacks(callback_id) if one.status == 200]
+            if taken or time.monotonic() >= until:
+                return taken[0] if taken else None
             time.sleep(POLL_SECONDS)
 
-    def open_opportunities(self, caller: Caller) -> tuple[str, ...]:
-        """Ids of all open opportunities that a user sees. Raises: NoOrg."""
-        found = self.query(caller, "SELECT Id FROM Opportunity WHERE IsClosed = false ORDER BY Id")
-        return tuple(row["Id"] for row in found)
+    def opportunities(self, username: str, count: int) -> tuple[str, ...]:
+        """Up to so many opportunities that a user sees and that can become a quote. Raises: NoOrg."""
+        found = self.control("GET", f"opportunities?user={quote_plus(username)}&count={count}")
+        return tuple(found["ids"])
 
     def quotes_of(self, caller: Caller, opportunity_ids: Sequence[str]) -> dict[str, str]:
         """Quotes of these opportunities that a user sees: id to opportunity. Raises: NoOrg."""
