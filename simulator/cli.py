@@ -22,6 +22,7 @@ from simulator.context import Caller
 from simulator.org_client import NoOrg, OrgClient
 from simulator.rows import NoRows, Progress, Rows
 
+MESH_PORT: Final = 8020
 WITNESS: Final = "worker"
 """The user of each org who sees every quote."""
 
@@ -193,8 +194,9 @@ def _pretty(document: object) -> str:
 @_command("serve", context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def serve(words: tuple[str, ...]) -> None:
-    """Run the simulator itself; options as of `python -m simulator --help`."""
-    sys.argv = ["gateway sim serve", *words]
+    """Run org, add-on and mesh until Ctrl-C; options as of `python -m simulator --help`."""
+    mesh = () if any(word.startswith("--mesh-port") for word in words) else ("--mesh-port", str(MESH_PORT))
+    sys.argv = ["gateway sim serve", *mesh, *words]
     runpy.run_module("simulator", run_name="__main__")
 
 

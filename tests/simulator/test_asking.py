@@ -237,6 +237,12 @@ def test_faults_requests_and_reset(sim, apex: Apex, ann: Caller) -> None:  # typ
     assert sim("requests").output == ""
 
 
+def test_serve_hands_its_options_on() -> None:
+    command = [sys.executable, "-c", "import cli; cli.main(['sim', 'serve', '--help'])"]
+    said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert said.returncode == 0 and "--mesh-port" in said.stdout
+
+
 def test_help_does_not_load_the_simulator() -> None:
     script = "import sys, cli; cli.main(['--help'], standalone_mode=False); sys.exit('simulator.cli' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True).returncode == 0
