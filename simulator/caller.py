@@ -126,7 +126,7 @@ class Apex:
             org_domain_url: another domain in `x-client-context`, such as one of `context.FOREIGN_DOMAINS`; the mesh
                 never compares it with its own header.
             headers: further ones, which win; ABSENT leaves one out.
-        Raises: NoOrg when the simulator does not answer; LookupError for a user it does not have.
+        Raises: NoOrg when the simulator does not answer; UnknownUser for one it does not have.
         """
         caller = self.sign_in(user)
         callback_id, callback_url = (

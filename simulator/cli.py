@@ -19,7 +19,7 @@ from simulator import context
 from simulator.asking import Asking, Outcome
 from simulator.caller import ABSENT, Apex, Invocation, Reply, Unreachable
 from simulator.context import Caller
-from simulator.org_client import NoOrg, OrgClient
+from simulator.org_client import NoOrg, OrgClient, UnknownUser
 from simulator.rows import NoRows, Progress, Rows
 
 MESH_PORT: Final = 8020
@@ -246,5 +246,5 @@ def reset(at: Places) -> None:
 def _one_line() -> Iterator[None]:
     try:
         yield
-    except (Unreachable, NoOrg, NoRows, LookupError, ValueError) as problem:
+    except (Unreachable, NoOrg, UnknownUser, NoRows, ValueError) as problem:
         raise click.ClickException(str(problem)) from None

@@ -27,6 +27,10 @@ class NoOrg(Exception):
     """The simulator does not answer, or not as it should: one line naming where and what."""
 
 
+class UnknownUser(Exception):
+    """No org has a user of this name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
     """One delivery to an asynchronous call. body: its JSON; as_user: whom Apex's handler runs as; sent_by: whose token.
@@ -50,12 +54,12 @@ class OrgClient:
     def sign_in(self, name: str) -> Caller:
         """A user with their present token, by username, or by its first part for a user of the first org.
 
-        Raises: NoOrg; LookupError for a name that no org knows.
+        Raises: NoOrg; UnknownUser for a name that no org has, naming those there are.
         """
         users = self.control("GET", "users")["users"]
         found = next((one for one in users if name in (one["username"], one["username"].partition("@")[0])), None)
         if found is None:
-            raise LookupError(f"no user {name}; there are {', '.join(one['username'] for one in users)}")
+            raise UnknownUser(f"no user {name}; there are {', '.join(one['username'] for one in users)}")
         return Caller(
             org_id=found["orgId"],
             org_domain_url=found["orgDomainUrl"],
@@ -74,10 +78,10 @@ class OrgClient:
 
     def callbacks(self, callback_id: str) -> tuple[Callback, ...]:
         """Every delivery to an asynchronous call so far, in order. Raises: NoOrg."""
-        call = self.control("GET", f"callbacks/{callback_id}")
+        received = self.control("GET", f"callbacks/{callback_id}")["received"]
         return tuple(
-            Callback(body=each["body"], as_user=call["username"], sent_by=each["sent_by"], status=each["status"])
-            for each in call["received"]
+            Callback(body=each["body"], as_user=each["asUser"], sent_by=each["sentBy"], status=each["status"])
+            for each in received
         )
 
     def wait_for_callback(self, callback_id: str, seconds: float) -> Callback | None:

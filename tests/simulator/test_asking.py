@@ -18,7 +18,7 @@ from local.web import PROJECT
 from simulator.asking import Asking
 from simulator.caller import ABSENT, Apex
 from simulator.context import Caller
-from simulator.org_client import NoOrg, OrgClient
+from simulator.org_client import NoOrg, OrgClient, UnknownUser
 from simulator.rows import Progress, Rows
 from simulator.running import Simulator, running
 from tests.simulator.small_gateway import SmallGateway
@@ -78,7 +78,7 @@ def test_users_have_real_ids_and_tokens(apex: Apex, ann: Caller) -> None:
     [row] = apex.org.query(ann, "SELECT Id, Username FROM User WHERE Username = 'ann@acme.example'")
     assert row["Id"] == ann.user_id
     assert apex.sign_in("ann") == replace(apex.sign_in("ann"), org_token=apex.sign_in("ann").org_token)
-    with pytest.raises(LookupError, match=r"no user eve; there are ann@acme\.example"):
+    with pytest.raises(UnknownUser, match=r"no user eve; there are ann@acme\.example"):
         apex.sign_in("eve")
 
 
