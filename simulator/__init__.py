@@ -10,7 +10,11 @@
     login.py       token endpoint, userinfo                addon.py      the AppLink add-on
     callbacks.py   where jobs report to Apex               control.py    /__sim/...: what tests ask and set
     running.py     a simulator as a context manager, for tests
-    mesh.py, caller.py, context.py                         the service mesh, and Apex as a caller
+    mesh.py        the service mesh as a reverse proxy     mesh_rules.py  what it lets through, from its YAML file
+    caller.py      Apex and Flow as callers                context.py     the three headers, good and malformed
+    asking.py      ask, watch, judge                       verdict.py     do asked, org, rows and callback agree
+    org_client.py  the org as a caller needs it            rows.py        the gateway's sets Jobs and Quotes
+    exchange.py    one HTTP exchange as values             cli.py         gateway sim ...
 
 What the gateway sees is as close to the real thing as public documents tell; where they are silent the stricter rule is
 taken, and the docstring says so. No credential here opens anything: they are made up, and the port is on loopback.
