@@ -55,7 +55,7 @@ def deliver(world: World, call: Call) -> Answer:
     if row is None:
         return refusal(not_found())
     late = time.time() > row["_ends"]
-    delivery = {"at": timestamp(), "sent_by": call.user.username, "method": call.method}
+    delivery = {"at": timestamp(), "asUser": row["_user"], "sentBy": call.user.username, "method": call.method}
     delivery |= {"status": 408 if late else 200, "body": _body(call)}
     row = row | {"_received": [*row["_received"], delivery]}
     if late and row["Status"] == "Waiting":

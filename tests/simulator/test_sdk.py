@@ -235,8 +235,8 @@ def test_a_callback_over_the_sdks_connection(sdk: Sdk[Any], simulator: Simulator
     assert sdk(work) == 200
     found = simulator.callback(invocation["id"])
     assert found["handled"] == {"jobId": "j"}
-    assert found["username"] == "ann@acme.example"
-    assert found["received"][0]["sent_by"] == "worker@acme.example"
+    assert found["received"][0]["asUser"] == "ann@acme.example"
+    assert found["received"][0]["sentBy"] == "worker@acme.example"
 
 
 def test_requests_are_recorded_without_their_token(sdk: Sdk[Any], simulator: Simulator) -> None:
