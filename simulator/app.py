@@ -20,7 +20,6 @@ from simulator.errors import SalesforceError
 from simulator.faults import Fault
 from simulator.world import Recorded, World, token_hash
 
-LARGEST_BODY: Final = 64 * 1024 * 1024
 LONGEST_LINE: Final = 64 * 1024
 """Of a request line and of a header: what the org refuses as too long has to come in first."""
 
@@ -33,7 +32,7 @@ class Front:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request."""
-        body = await request.read()
+        body = await request.content.read()
         call = self._call(request, body)
         if call.path.startswith(control.PREFIX):
             return _response(control.answer(self.world, call))
@@ -69,6 +68,8 @@ class Front:
             await asyncio.sleep(fault.delay)
         if fault.cut:
             return None
+        if fault.refuse:
+            return rest.refused(call, fault.refuse)
         if fault.status is None:
             return ordinary or self._act(call)
         text = isinstance(fault.body, str)
@@ -159,7 +160,7 @@ def _response(answer: Answer) -> web.Response:
 async def serving(world: World) -> AsyncIterator[None]:
     """Within: the world answers on 127.0.0.1 and, where it exists, on ::1. Raises: OSError when the port is taken."""
     server = web.Server(Front(world).handle, access_log=None, max_line_size=LONGEST_LINE, max_field_size=LONGEST_LINE)
-    runner = web.ServerRunner(server, client_max_size=LARGEST_BODY)
+    runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", world.port, backlog=512).start()

@@ -83,6 +83,7 @@ SPECIAL: Final[Mapping[int, tuple[str, Special]]] = {
         (22, "latam", Special(what="LATAM: ann does not see it", account=19, fields={}, lines=2)),
         (23, "of_ben", Special(what="NAMER, owned by ben", account=2, fields={}, lines=2)),
         (24, "region_field", Special(what="Region__c EMEA, account NAMER", fields={"Region__c": "EMEA"}, lines=2)),
+        (25, "odd_name", Special(what="a reference as its name", fields={"Name": "@{quote.id} 'x' \\ <b>"}, lines=1)),
     )
 }
 FIRST_ORDINARY: Final = 100

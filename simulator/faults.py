@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 MEMBERS: Final = frozenset(
-    {"match", "contains", "user", "status", "body", "headers", "delay", "cut", "after", "times", "skip"}
+    {"match", "contains", "user", "status", "body", "headers", "refuse", "delay", "cut", "after", "times", "skip"}
 )
 
 
@@ -18,6 +18,7 @@ class Fault:
     match:    "POST /composite/graph": a method (or *) and a part of the path
     contains: a text that the body must hold, say an opportunity's id; user: a username
     status, body, headers: the answer instead; body is text (HTML) or JSON
+    refuse:   an errorCode: the org's own refusal, in a graph that of its first node, and nothing is kept
     delay:    seconds before it
     cut:      the connection ends without an answer
     after:    the effect has happened, then comes what is ordered: answer, delay or cut
@@ -31,6 +32,7 @@ class Fault:
     status: int | None = None
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    refuse: str = ""
     delay: float = 0.0
     cut: bool = False
     after: bool = False

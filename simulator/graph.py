@@ -52,6 +52,11 @@ def run(session: Session, body: Any, *, base: str) -> dict[str, Any]:
     return {"graphs": [_run_graph(session, graph_id, nodes, base) for graph_id, nodes in graphs]}
 
 
+def refused(body: Any, error: SalesforceError) -> dict[str, Any]:
+    """The answer to a request whose graphs all fail at their first node. Raises: SalesforceError as `run`."""
+    return {"graphs": [_answer(graph_id, _failures(nodes, nodes[0], error)) for graph_id, nodes in _read(body)]}
+
+
 def _read(body: Any) -> list[tuple[str, list[Node]]]:
     graphs = body.get("graphs") if isinstance(body, dict) else None
     if not isinstance(graphs, list) or not graphs:
@@ -123,23 +128,26 @@ def _refused(message: str) -> SalesforceError:
 
 
 def _run_graph(session: Session, graph_id: str, nodes: Sequence[Node], base: str) -> dict[str, Any]:
-    answers: list[dict[str, Any]] = []
     results: dict[str, Mapping[str, Any]] = {}
     try:
         with session.store.transaction():
-            for node in nodes:
-                answers.append(_run_node(session, node, results, base))
+            answers = [_run_node(session, node, results, base) for node in nodes]
     except _Failed as failed:
-        answers = [_failure(node, failed) for node in nodes]
-        successful = False
-    else:
-        successful = True
+        return _answer(graph_id, _failures(nodes, failed.node, failed.error))
+    return _answer(graph_id, answers, successful=True)
+
+
+def _answer(graph_id: str, answers: list[dict[str, Any]], *, successful: bool = False) -> dict[str, Any]:
     return {"graphId": graph_id, "graphResponse": {"compositeResponse": answers}, "isSuccessful": successful}
 
 
-def _failure(node: Node, failed: _Failed) -> dict[str, Any]:
+def _failures(nodes: Sequence[Node], guilty: Node, error: SalesforceError) -> list[dict[str, Any]]:
+    """What the nodes of a graph are answered when one of them was refused."""
     halted = SalesforceError(400, "PROCESSING_HALTED", _HALTED)
-    error = failed.error if node is failed.node else halted
+    return [_failure(node, error if node is guilty else halted) for node in nodes]
+
+
+def _failure(node: Node, error: SalesforceError) -> dict[str, Any]:
     return {"body": error.body(), "httpHeaders": {}, "httpStatusCode": error.status, "referenceId": node.reference}
 
 

@@ -54,6 +54,16 @@ def _answer(world: World, call: Call) -> Answer:
     raise not_found()
 
 
+def refused(call: Call, code: str) -> Answer:
+    """The org refuses a call for a reason on order, as UNABLE_TO_LOCK_ROW; in a graph that is a node's error."""
+    error = SalesforceError(400, code, f"{code.replace('_', ' ').lower()}, on order", [])
+    try:
+        is_graph = re.fullmatch(r"/services/data/v[0-9]+\.0/composite/graph/?", call.raw_path) is not None
+        return Answer(body=graph.refused(call.json(), error)) if is_graph else refusal(error)
+    except SalesforceError as problem:
+        return refusal(problem)
+
+
 def is_query(call: Call) -> bool:
     """Whether a call counts among the queries that a user has under way."""
     return call.method == "GET" and re.match(r"/services/data/v\d+\.0/query(/|$)", call.raw_path) is not None
