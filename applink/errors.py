@@ -2,7 +2,7 @@
 
     OperationError                      {"code": ..., "message": ..., "requestId": ...}; code is the name of the class
     |__ InvalidRequest 400              InvalidId  InvalidCallbackUrl  InvalidContext
-    |__ Refused 400                     the org said no: the code is Salesforce's own (FIELD_CUSTOM_VALIDATION_EXCEPTION ...)
+    |__ Refused 400                     the org said no: the code is Salesforce's own (REQUIRED_FIELD_MISSING)
     |__ NotAuthenticated 401            ContextMissing  TokenRejected
     |__ NotAllowed 403                  OrgNotAllowed
     |__ NotFound 404                    OpportunityNotFound  QuoteNotFound  JobNotFound
