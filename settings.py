@@ -206,6 +206,12 @@ class Settings:
     # Web
     host: str = setting("HOST", TEXT, "127.0.0.1", "address to listen on; 0.0.0.0 on a Heroku dyno")
     port: int = setting("PORT", whole(1, 65535), 8000, "port to listen on")
+    app_port: int = setting(
+        "APP_PORT",
+        whole(0, 65535),
+        0,
+        "set by the Procfile: the service mesh takes PORT, and gunicorn listens on this one, on 127.0.0.1; 0: no mesh",
+    )
     public_url: str = setting(
         "PUBLIC_URL",
         WEB_URL,
