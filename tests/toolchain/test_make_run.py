@@ -1,0 +1,137 @@
+"""`make run` from beginning to end, in a copy of the checkout: what it starts, what it prints, what pasting it does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from local import web
+from local.simulated import opportunity
+from tests.toolchain.test_fresh_installation import copy_of_the_project
+
+SECONDS = 90.0
+
+
+@dataclass(slots=True)
+class Run:
+    """A `make run` that lives. said: lines so far, of standard output and error."""
+
+    checkout: Path
+    process: subprocess.Popen[str]
+    variables: dict[str, str]
+    said: list[str] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Collect what it says until it ends."""
+        assert self.process.stdout is not None
+        self.said.extend(self.process.stdout)
+
+    def wait_for(self, text: str) -> None:
+        """Until a line holds this."""
+        until = time.monotonic() + SECONDS
+        while not any(text in line for line in self.said):
+            assert self.process.poll() is None and time.monotonic() < until, "".join(self.said)
+            time.sleep(0.05)
+
+    def to_paste(self) -> list[str]:
+        """The commands that it offers."""
+        after = self.said[next(i for i, line in enumerate(self.said) if "Stop it with Ctrl-C" in line) + 1 :]
+        return [line.strip() for line in after if re.match(r"  (curl|\.venv/bin/gateway) ", line)]
+
+    def paste(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run one of them in a shell of its own, where nothing is set."""
+        environ = web.clean_environment() | {"PYTHONPATH": str(self.checkout)}
+        return subprocess.run(command, shell=True, cwd=self.checkout, env=environ, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    checkout = copy_of_the_project(tmp_path_factory.mktemp("run") / "copy")
+    (checkout / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    ports = {name: str(web.free_port()) for name in ("PORT", "SIM_PORT", "MESH_PORT")}
+    environ = web.clean_environment() | ports | {"PYTHONPATH": str(checkout), "WEB_CONCURRENCY": "1"}
+    command = [sys.executable, "-m", "local", "run"]
+    with subprocess.Popen(
+        command, cwd=checkout, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        one = Run(checkout=checkout, process=process, variables=ports)
+        reader = Thread(target=one.read, daemon=True)
+        reader.start()
+        try:
+            one.wait_for("invoke createQuote")
+            yield one
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+            reader.join(5)
+
+
+def test_it_says_where_everything_is(run: Run) -> None:
+    said = "".join(run.said)
+    for name in ("PORT", "SIM_PORT", "MESH_PORT"):
+        assert f"http://127.0.0.1:{run.variables[name]}" in said
+    assert "demo / demo" in said and "salesforce / salesforce" in said
+
+
+def test_web_worker_and_org_live(run: Run) -> None:
+    lines = "".join(run.said)
+    assert all(re.search(rf"\b{name}\.1 +\| ", lines) for name in ("web", "simulator"))
+    assert "stopped (rc=" not in lines and run.process.poll() is None
+
+
+def test_there_are_three_lines_to_paste(run: Run) -> None:
+    first, second, third = run.to_paste()
+    assert first.startswith("curl") and second.startswith("curl")
+    assert shlex.split(third)[-3:] == ["createQuote", "--opportunity", opportunity()]
+
+
+def test_the_first_two_read(run: Run) -> None:
+    for command in run.to_paste()[:2]:
+        done = run.paste(f"{command} --silent --fail-with-body")
+        assert done.returncode == 0 and '"value":[' in done.stdout, done.stdout
+
+
+def test_the_third_makes_a_quote_in_the_org_and_in_the_rows(run: Run) -> None:
+    done = run.paste(run.to_paste()[2])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("200 ") and re.search(r"^ok ", done.stdout, re.MULTILINE)
+
+
+def test_the_command_in_a_second_terminal_finds_the_same_database(run: Run) -> None:
+    done = run.paste(".venv/bin/gateway credentials list")
+    assert done.returncode == 0 and "salesforce" in done.stdout, done.stderr
+
+
+def test_a_second_make_run_is_one_line(run: Run) -> None:
+    command = [sys.executable, "-m", "local", "run"]
+    environ = web.clean_environment() | run.variables | {"PYTHONPATH": str(run.checkout)}
+    done = subprocess.run(command, cwd=run.checkout, env=environ, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "make run is running in this checkout already" in done.stderr
+
+
+def test_a_busy_sim_port_is_one_line(run: Run) -> None:
+    command = [sys.executable, "-m", "local", "run"]
+    free = {"PORT": str(web.free_port()), "MESH_PORT": str(web.free_port()), "SIM_PORT": run.variables["SIM_PORT"]}
+    environ = web.clean_environment() | free | {"PYTHONPATH": str(run.checkout)}
+    done = subprocess.run(command, cwd=run.checkout, env=environ, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert f"port {free['SIM_PORT']} is taken" in done.stderr
+    assert f"make run SIM_PORT={int(free['SIM_PORT']) + 1}" in done.stderr
+
+
+def test_the_file_for_a_second_terminal_is_private(run: Run) -> None:
+    file = run.checkout / ".data" / "environment"
+    assert os.stat(file).st_mode & 0o077 == 0
+    assert "APPLINK_TEST_DOMAINS=http://127.0.0.1:" in file.read_text()
