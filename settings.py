@@ -594,9 +594,9 @@ def _with_surroundings(given: Settings, variables: Mapping[str, str]) -> Setting
         derived["trusted_proxies"] = 1  # Heroku's router
     if not given.public_url:
         domain = variables.get("HEROKU_APP_DEFAULT_DOMAIN_NAME")
-        if on_dyno and not domain:
+        if variables.get("DYNO", "").startswith("web.") and not domain:  # a release must not fail for want of links
             raise SettingsError("PUBLIC_URL is not set: set it to the address of the app, https://<app>.herokuapp.com")
-        derived["public_url"] = f"https://{domain}" if on_dyno else f"http://{given.host}:{given.port}"
+        derived["public_url"] = f"https://{domain}" if on_dyno and domain else f"http://{given.host}:{given.port}"
     if "POOL_WAITING_REQUESTS" not in variables:
         derived["pool_waiting_requests"] = _most_waiting(given.web_threads)
     return dataclasses.replace(given, **derived)

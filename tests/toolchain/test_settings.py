@@ -74,6 +74,8 @@ def test_the_public_url_is_the_bind_address_or_the_apps_domain() -> None:
     assert load(dyno | {"PUBLIC_URL": "https://quotes.example.com/"}).public_url == "https://quotes.example.com"
     with pytest.raises(SettingsError, match="PUBLIC_URL is not set"):
         load({"DYNO": "web.1"})
+    for dyno_name in ("release.1234", "worker.1", "run.4321"):
+        load({"DYNO": dyno_name})
 
 
 @pytest.mark.parametrize(
