@@ -1,0 +1,379 @@
+"""A Salesforce org over the SDK's connection: `SdkOrg` is what `org.Org` promises.
+
+Each thing that is asked is a value made by a function below (`Call`: method, path, body, how to read the answer); one
+sender sends them all, and a session that ended is renewed once. Money stays decimal in both directions: the SDK's own
+reader and writer would make floats of it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import quote, urlencode
+
+import orjson
+
+from applink import callback_urls, refusals
+from applink.errors import InvalidRequest, NotFound, OperationError, SessionEnded
+from applink.org import Delete, Node, Record, Reference, SObject, Soql, Upsert, Written
+from applink.sending import Answer, Call, Sender, Session
+
+T = TypeVar("T")
+MOST_NODES: Final = 500
+LONGEST_URI: Final = 16_384
+"""Bytes of a request's path and query that an org reads."""
+DESCRIBED_SECONDS: Final = 300.0
+MISSING_SECONDS: Final = 15.0
+"""How long what an object has is remembered, and that there is none."""
+MOST_DESCRIBED: Final = 1_000
+
+
+class Sessions(Protocol):
+    """Where an org's token comes from."""
+
+    async def current(self, deadline: float) -> Session:
+        """The session to use now."""
+        ...
+
+    async def renewed(self, ended: Session, deadline: float) -> Session:
+        """Another one than `ended`. Raises: SessionEnded where there is none to be had."""
+        ...
+
+
+class CallersSession:
+    """The token that came with a request: there is no other."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def current(self, deadline: float) -> Session:
+        return self._session
+
+    async def renewed(self, ended: Session, deadline: float) -> Session:
+        raise SessionEnded("The org has ended the caller's session.")
+
+
+class Described:
+    """What objects have, for each user, for some minutes. Bounded; thread-safe."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str, str], tuple[float, SObject | None]] = OrderedDict()
+
+    def get(self, session: Session, type_name: str) -> tuple[SObject | None] | None:
+        """(object,) or (None,) where it is remembered that there is none; None where nothing is remembered."""
+        with self._lock:
+            found = self._kept.get((session.org_id, session.username, type_name))
+        return (found[1],) if found is not None and self._clock() < found[0] else None
+
+    def put(self, session: Session, type_name: str, sobject: SObject | None) -> None:
+        """Remember an answer."""
+        until = self._clock() + (MISSING_SECONDS if sobject is None else DESCRIBED_SECONDS)
+        with self._lock:
+            self._kept[session.org_id, session.username, type_name] = until, sobject
+            while len(self._kept) > MOST_DESCRIBED:
+                self._kept.popitem(last=False)
+
+
+class SdkOrg:
+    """One org as one user, for threads that wait. Implements `org.Org`."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        sessions: Sessions,
+        known: Session,
+        *,
+        described: Described,
+        own_hosts: frozenset[str] = frozenset(),
+    ) -> None:
+        self._sender = sender
+        self._sessions = sessions
+        self._known = known
+        self._described = described
+        self._own_hosts = own_hosts
+        self._calls = 0
+
+    def __repr__(self) -> str:
+        return f"SdkOrg({self.org_id}, {self.username})"
+
+    @property
+    def org_id(self) -> str:
+        return self._known.org_id
+
+    @property
+    def domain_url(self) -> str:
+        return self._known.domain_url
+
+    @property
+    def username(self) -> str:
+        return self._known.username
+
+    @property
+    def user_id(self) -> str | None:
+        return self._known.user_id
+
+    @property
+    def calls(self) -> int:
+        """How many requests were sent through this value, repeated ones included."""
+        return self._calls
+
+    def query(self, soql: Soql, *, deadline: float) -> list[Record]:
+        """All records of all pages, those of sub-selects included. No records of a sub-select: None, as the org says.
+
+        Raises: InvalidRequest for a query that does not fit into an address (200 ids do), else as org.py says.
+        """
+        return self._wait(self._query(soql, deadline), deadline, "the query", writes=False)
+
+    def describe(self, type_name: str, *, deadline: float) -> SObject | None:
+        """What an object has for this user, None where there is no such object; remembered for five minutes."""
+        kept = self._described.get(self._known, type_name)
+        if kept is not None:
+            return kept[0]
+        try:
+            found = self._ask(lambda session: describing(session, type_name), deadline)
+        except NotFound:
+            found = None
+        self._described.put(self._known, type_name, found)
+        return found
+
+    def write(self, nodes: Sequence[Node], *, deadline: float) -> tuple[Written, ...]:
+        """All of the nodes or none. Raises: the guilty node's error, which it names; InvalidRequest above 500."""
+        if not 0 < len(nodes) <= MOST_NODES:
+            raise InvalidRequest(f"A graph has 1 to {MOST_NODES} nodes, not {len(nodes)}.")
+        return self._ask(lambda session: writing(session, nodes), deadline)
+
+    def create(self, type_name: str, fields: Mapping[str, Any], *, deadline: float) -> str:
+        """A new record or Platform Event; its id."""
+        return self._ask(lambda session: creating(session, type_name, fields), deadline)
+
+    def update(self, type_name: str, record_id: str, fields: Mapping[str, Any], *, deadline: float) -> None:
+        """Change a record."""
+        self._ask(lambda session: updating(session, type_name, record_id, fields), deadline)
+
+    def delete(self, type_name: str, record_id: str, *, deadline: float) -> None:
+        """Delete a record; as a graph of one, since a DELETE is repeated by the HTTP client when a connection ends."""
+        self.write([Delete(reference="deleted", type=type_name, id=record_id)], deadline=deadline)
+
+    def deliver(self, callback_url: str, body: Mapping[str, Any], *, deadline: float) -> int:
+        """POST a callback; the status that the org answers with, 401 excepted: that is SessionEnded.
+
+        Raises: InvalidCallbackUrl when it does not lead to this org; nothing is sent then.
+        """
+        checked = callback_urls.checked(callback_url, self.domain_url, own_hosts=self._own_hosts)
+        path = checked.removeprefix(self.domain_url)
+        return self._ask(lambda _: delivering(path, body), deadline)
+
+    def _ask(self, make: Callable[[Session], Call[T]], deadline: float) -> T:
+        call = make(self._known)
+        return self._wait(self._send(make, deadline), deadline, call.what, writes=call.writes)
+
+    async def _send(self, make: Callable[[Session], Call[T]], deadline: float) -> T:
+        """Send, and once more with another token when the org has ended this one: nothing had happened then."""
+        session = await self._sessions.current(deadline)
+        self._calls += 1
+        try:
+            return await self._sender.send(make(session), session, deadline)
+        except SessionEnded:
+            pass
+        session = await self._sessions.renewed(session, deadline)
+        self._calls += 1
+        return await self._sender.send(make(session), session, deadline)
+
+    async def _query(self, soql: Soql, deadline: float) -> list[Record]:
+        page = await self._send(lambda session: querying(session, soql), deadline)
+        return [await self._whole(record, deadline) for record in await self._rest(page, deadline)]
+
+    async def _rest(self, page: Mapping[str, Any], deadline: float) -> list[dict[str, Any]]:
+        """The records of a page and of those that follow it."""
+        records = list(page["records"])
+        while not page["done"]:
+            page = await self._send(partial(following, str(page["nextRecordsUrl"])), deadline)
+            records.extend(page["records"])
+        return records
+
+    async def _whole(self, record: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        """A record without the org's attributes, with all of its children."""
+        found: dict[str, Any] = {}
+        for name, value in record.items():
+            if name == "attributes":
+                continue
+            if isinstance(value, dict):
+                if isinstance(value.get("records"), list) and "done" in value:
+                    children = await self._rest(value, deadline)
+                    value = tuple([await self._whole(child, deadline) for child in children])
+                else:
+                    value = await self._whole(value, deadline)
+            found[name] = value
+        return found
+
+    def _wait(self, work: Coroutine[Any, Any, T], deadline: float, what: str, *, writes: bool) -> T:
+        failure: OperationError
+        try:
+            return self._sender.loop.run(work, deadline)
+        except TimeoutError:
+            failure = refusals.unanswered("did not answer in time", what=what, writes=writes)
+        raise failure
+
+
+# What is asked, as values
+
+
+def querying(session: Session, soql: Soql) -> Call[dict[str, Any]]:
+    """The first page of a query."""
+    path = f"{session.base}/query?{urlencode({'q': soql.text})}"
+    if len(path) > LONGEST_URI:
+        raise InvalidRequest(f"A query of {len(path)} bytes is above the {LONGEST_URI} that an org reads.")
+    return Call(method="GET", path=path, read=_page, what="the query")
+
+
+def following(path: str, _: Session) -> Call[dict[str, Any]]:
+    """A further page. path: as the org gave it; anything but a path of its REST API is unreadable."""
+    if not path.startswith("/services/data/") or not path.isascii() or not path.isprintable():
+        raise refusals.unanswered("gave an answer that cannot be read", what="the query", writes=False)
+    return Call(method="GET", path=quote(path, safe="/-_.~?=&%"), read=_page, what="the query")
+
+
+def describing(session: Session, type_name: str) -> Call[SObject]:
+    """What an object has."""
+    path = f"{session.base}/sobjects/{quote(type_name, safe='')}/describe"
+    return Call(method="GET", path=path, read=_sobject, what=f"the description of {type_name}")
+
+
+def writing(session: Session, nodes: Sequence[Node]) -> Call[tuple[Written, ...]]:
+    """A composite graph."""
+    requests = [_request(session, node) for node in nodes]
+    body = encode({"graphs": [{"graphId": "graph0", "compositeRequest": requests}]})
+    path = f"{session.base}/composite/graph"
+    what = f"writing {nodes[0].type}" + (f" and {len(nodes) - 1} more" if len(nodes) > 1 else "")
+    return Call(
+        method="POST", path=path, body=body, read=lambda answer: _written(nodes, answer), what=what, writes=True
+    )
+
+
+def creating(session: Session, type_name: str, fields: Mapping[str, Any]) -> Call[str]:
+    """A new record."""
+    path = f"{session.base}/sobjects/{quote(type_name, safe='')}"
+    body = encode(_values(fields))
+    return Call(method="POST", path=path, body=body, read=_new_id, what=f"creating {type_name}", writes=True)
+
+
+def updating(session: Session, type_name: str, record_id: str, fields: Mapping[str, Any]) -> Call[None]:
+    """A changed record."""
+    path = f"{session.base}/sobjects/{quote(type_name, safe='')}/{quote(record_id, safe='')}"
+    body = encode(_values(fields))
+    return Call(method="PATCH", path=path, body=body, read=lambda _: None, what=f"updating {type_name}", writes=True)
+
+
+def delivering(path: str, body: Mapping[str, Any]) -> Call[int]:
+    """A callback to Apex."""
+    return Call(
+        method="POST", path=path, body=encode(body), read=_status, what="the callback", writes=True, any_status=True
+    )
+
+
+def encode(value: Any) -> bytes:
+    """JSON in which a Decimal is a number with all of its digits, and a date is text."""
+    return orjson.dumps(value, default=_number)
+
+
+def decode(body: bytes) -> Any:
+    """JSON whose numbers are Decimal."""
+    return json.loads(body, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_number)
+
+
+def _number(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(format(value, "f"))
+    raise TypeError(f"No JSON for {type(value).__name__}")
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _values(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: f"@{{{value.reference}.id}}" if isinstance(value, Reference) else value for name, value in fields.items()
+    }
+
+
+def _request(session: Session, node: Node) -> dict[str, Any]:
+    """A node as composite/graph takes it."""
+    at = f"{session.base}/sobjects/{node.type}"
+    if isinstance(node, Upsert):
+        url = f"{at}/{node.key_field}/{quote(node.key, safe='')}"
+        return {"method": "PATCH", "url": url, "referenceId": node.reference, "body": _values(node.fields)}
+    return {"method": "DELETE", "url": f"{at}/{quote(node.id, safe='')}", "referenceId": node.reference}
+
+
+# How answers are read
+
+
+def _page(answer: Answer) -> dict[str, Any]:
+    found = decode(answer.body)
+    if not isinstance(found["records"], list) or not isinstance(found["done"], bool):
+        raise ValueError("not a page of records")
+    return dict(found)
+
+
+def _sobject(answer: Answer) -> SObject:
+    found = json.loads(answer.body)
+    fields = found["fields"]
+    return SObject(
+        name=found["name"],
+        fields=frozenset(field["name"] for field in fields),
+        createable=bool(found["createable"]),
+        updateable=bool(found["updateable"]),
+        deletable=bool(found["deletable"]),
+        external_ids=frozenset(field["name"] for field in fields if field.get("externalId")),
+        lengths={field["name"]: int(field["length"]) for field in fields if field.get("length")},
+    )
+
+
+def _written(nodes: Sequence[Node], answer: Answer) -> tuple[Written, ...]:
+    graph = json.loads(answer.body)["graphs"][0]
+    answers = {each["referenceId"]: each for each in graph["graphResponse"]["compositeResponse"]}
+    if not graph["isSuccessful"]:
+        raise _guilty(nodes, answers)
+    return tuple(_made(node, answers[node.reference]) for node in nodes)
+
+
+def _made(node: Node, answer: Mapping[str, Any]) -> Written:
+    if isinstance(node, Delete):
+        return Written(reference=node.reference, id=node.id, created=False)
+    body = answer["body"]
+    created = bool(body.get("created", answer["httpStatusCode"] == 201))
+    return Written(reference=node.reference, id=str(body["id"]), created=created)
+
+
+def _guilty(nodes: Sequence[Node], answers: Mapping[str, Mapping[str, Any]]) -> OperationError:
+    """The refusal of the node for which the others were halted."""
+    refused = [
+        (node, errors, int(answers[node.reference]["httpStatusCode"]))
+        for node in nodes
+        if node.reference in answers and (errors := refusals.read_errors(answers[node.reference]["body"]))
+    ]
+    guilty = [each for each in refused if each[1][0].code != refusals.HALTED]
+    node, errors, status = (guilty or refused)[0]
+    return refusals.of_errors(errors, what=f"{node.reference} ({node.type})", status=status)
+
+
+def _new_id(answer: Answer) -> str:
+    found = json.loads(answer.body)
+    if found["success"] is not True:
+        raise ValueError("created, and not successful")
+    return str(found["id"])
+
+
+def _status(answer: Answer) -> int:
+    if answer.status == 401:
+        raise SessionEnded("The org has ended the session in which a callback was sent.")
+    return answer.status
