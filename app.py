@@ -27,7 +27,6 @@ from odata.plan.paging import Signer
 from odata.protocol.auth import Authenticator, Platform
 from odata.protocol.basic import Basic, BasicLimits, FindCredential, Hashing
 from odata.protocol.bearer import Bearer, TokenRules
-from odata.protocol.blueprint import ALLOW, PREFIX, AnyPath, Http, blueprint
 from odata.protocol.bodies import BodyLimits
 from odata.protocol.capture import Capture
 from odata.protocol.keys import Algorithm, FileKey, Keys, PublishedKeys
@@ -35,6 +34,7 @@ from odata.protocol.metrics import Metrics, metered
 from odata.protocol.negotiate import negotiate
 from odata.protocol.rate import RequestRate
 from odata.protocol.report import reporter
+from odata.protocol.wsgi import Http, in_front_of
 from odata.service import Principal, Service
 from odata.shapes import ShapeCache
 from odata.sql.brief import Readiness, ask_database, brief_connection
@@ -54,12 +54,11 @@ def create_app(settings: gateway_settings.Settings | None = None, exposure: Expo
     app = Flask("gateway", static_folder=None)
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
-    app.url_map.converters["any_path"] = AnyPath
     app.before_request(_refuse_moved_paths)
     app.register_error_handler(HTTPException, _refused)
     _add_health(app, settings)
     _add_front_page(app, settings)
-    app.register_blueprint(blueprint(http(settings, exposure)))
+    app.wsgi_app = in_front_of(app.wsgi_app, http(settings, exposure))  # type: ignore[method-assign,assignment]
     return app
 
 
@@ -231,7 +230,7 @@ def _refused(problem: HTTPException) -> Response:
     allow = dict(problem.get_headers(request.environ)).get("Allow")
     response = _error(_BY_STATUS.get(problem.code or 500, errors.BadRequest)(f"{problem.name}: {request.path}"))
     if allow:
-        response.headers["Allow"] = ALLOW if request.path.startswith(PREFIX) else allow
+        response.headers["Allow"] = allow
     return response
 
 

@@ -21,10 +21,12 @@ threads = _settings.web_threads
 # A request that hangs is ended by its own deadline (odata/sql); this one ends a process that hangs as a whole.
 timeout = 30
 graceful_timeout = 25
-keepalive = 5
+# Longer than whoever keeps connections to us: Heroku's router and Go's HTTP client (the mesh) let go after 90 s. The other
+# way round, a request may meet a connection that is just being closed.
+keepalive = 100
 # A process is replaced after a while, against leaks nobody knows of; what is known is bounded (tests/bars). Seldom,
 # since it costs: the shapes learned, and up to two seconds without accepting. Busy connections hear `Connection: close`
-# with their last answer; those idle for two seconds are closed, as they would be after `keepalive` anyway.
+# with their last answer; those idle for two seconds are closed.
 max_requests = 100_000
 max_requests_jitter = 20_000
 
@@ -37,11 +39,14 @@ limit_request_fields = _settings.header_fields
 forwarder_headers = ""
 header_map = "refuse"
 forwarded_allow_ips = "127.0.0.1,::1"
+http_parser = "python"  # the other one refuses the same requests in other words (gunicorn_worker.py)
 
-# Answers of megabytes go back to the system at once instead of staying in the heap of each thread (glibc; malloc.h).
-_M_MMAP_THRESHOLD = -3
+# glibc's allocator (malloc.h): one heap for all threads, so that a page of 2 MB takes the place of the one before, and
+# what is larger goes back to the system at once instead of staying in the heap (docs/performance.md).
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 with contextlib.suppress(OSError, AttributeError):
-    ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1_000_000)
+    for _option, _value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, 4_000_000), (_M_TRIM_THRESHOLD, 8_000_000)):
+        ctypes.CDLL(None).mallopt(_option, _value)
 
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

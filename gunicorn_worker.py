@@ -1,4 +1,5 @@
-"""gunicorn's threaded worker, answering what it refuses itself (414, 400, 431, ...) as OData error objects.
+"""gunicorn's threaded worker, answering what it refuses itself (414, 400, 431, ...) as OData error objects, and without
+a change of thread between requests that follow at once.
 
 Such a request never reaches Flask: its line, a header or its framing cannot be read. gunicorn would answer HTML.
 Standard: JSON Format, "Error Response"; Protocol, "Header OData-Version": on every response.
@@ -6,7 +7,11 @@ Standard: JSON Format, "Error Response"; Protocol, "Header OData-Version": on ev
 
 from __future__ import annotations
 
+import itertools
 import logging
+import select
+import socket
+import time
 import uuid
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,8 +32,35 @@ class ExpectationFailed(errors.BadRequest):
     status = 417
 
 
+LINGER_MILLISECONDS: Final = 1
+"""How long a thread waits for the next request of the client it has answered, before the poller does."""
+MOST_TURNS: Final = 8
+"""How many requests of one client a thread answers in a row while there are more clients than threads."""
+
+YIELD_SECONDS: Final = 0.0001
+"""For each connection that a process holds already, how long it lets others take the next one."""
+
+
 class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """As its base; only errors look different."""
+    """As its base, but that errors look different, and that a thread stays with a client who asks again at once."""
+
+    def handle(self, conn: Any) -> Any:
+        """Answer requests of one connection; True hands it, still open, back to the poller.
+
+        The way over the poller and back costs two changes of thread, 0.08 ms.
+        """
+        for turn in itertools.count(1):
+            outcome = super().handle(conn)
+            others_wait = self.nr_conns > self.cfg.threads and turn >= MOST_TURNS
+            if outcome is not True or not self.alive or others_wait:
+                return outcome
+            if not conn.parser.unreader.buf.getvalue() and not _readable(conn.sock):
+                return outcome
+
+    def accept(self, listener: Any) -> None:
+        """Take a new connection, after a process that holds fewer: all of them wake for it."""
+        time.sleep(min(self.nr_conns, MOST_TURNS) * YIELD_SECONDS)
+        super().accept(listener)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what went wrong outside of the application; every call ends the connection."""
@@ -43,6 +75,13 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
             util.close_graceful(client)  # a plain close with unread bytes would reset the answer away
         except OSError:
             log.debug("the client did not wait for the answer")
+
+
+def _readable(sock: socket.socket) -> bool:
+    """Whether something comes within the time that a thread lingers."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(LINGER_MILLISECONDS))
 
 
 def refusal(problem: BaseException, cfg: Any) -> errors.ODataError:

@@ -32,7 +32,7 @@ def require_reading(request: Request) -> None:
 
 def _service_document(service: Service, request: Request, principal: Principal, parts: Parts) -> Response:
     require_reading(request)
-    options = parse_parts(parts).options
+    options = _options(parts)
     _check_schema_version(options)
     for name in options.order:
         if name not in ("$format", "$schemaversion"):
@@ -44,11 +44,15 @@ def _service_document(service: Service, request: Request, principal: Principal, 
 
 def _metadata_document(service: Service, request: Request, principal: Principal, parts: Parts) -> Response:
     require_reading(request)
-    options = parse_parts(parts).options
-    _check_schema_version(options)
+    _check_schema_version(_options(parts))
     format = service.negotiate(request.headers, option(parts, "format"), "metadata", profile=principal.profile)
     document, tag = service.face(principal).documents[format.version]
     return respond(request.headers, format, Answer(body=(document,), etag=tag))
+
+
+def _options(parts: Parts) -> Options:
+    """The query options; a URL without any has nothing to parse."""
+    return parse_parts(parts).options if parts.options else Options()
 
 
 def _check_schema_version(options: Options) -> None:

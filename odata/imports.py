@@ -43,7 +43,7 @@ SETTINGS_READERS: Final = frozenset(
 MODELS_MAY_KNOW: Final = frozenset({"odata.edm", "odata.mapping", "odata.exposure", "odata.errors"})
 
 ONLY_IN: Final[Mapping[str, tuple[str, ...]]] = {
-    "flask": ("app", "odata.protocol.blueprint", "applink.endpoints", "console"),
+    "flask": ("app", "applink.endpoints", "console"),
     "lxml": ("odata.edm.csdl",),
     "sqlalchemy": ("odata.functions", "odata.mapping", "odata.sql", "models", "applink", "app", "cli", "local"),
 }

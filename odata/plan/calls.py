@@ -67,7 +67,7 @@ def check_served(node: Call) -> None:
     if node.name in UNSUPPORTED:
         raise Unsupported(f"The function {node.name} is not served: {UNSUPPORTED[node.name]}.", target=node.name)
     if node.name not in FUNCTIONS:
-        raise UnknownFunction(f"No function '{node.name}' (offset {node.position}){nearest(node.name, FUNCTIONS)}.")
+        raise UnknownFunction(f"No function '{node.name}' (offset {node.position}){nearest(node.name, FUNCTIONS)}")
 
 
 def _search(

@@ -74,7 +74,7 @@ def _navigations(item: ExpandItem, entity_set: EntitySet) -> Iterator[tuple[Navi
     if name not in entity_set.navigation:
         raise UnknownProperty(
             f"No navigation property '{name}' on {entity_set.exposed.type_name} (offset {item.position} of $expand)"
-            f"{nearest(name, entity_set.navigation)}.",
+            f"{nearest(name, entity_set.navigation)}",
             target="$expand",
         )
     yield entity_set.navigation[name], False

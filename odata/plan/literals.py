@@ -85,7 +85,7 @@ def _enum_type(literal: Literal, scope: Scope) -> PrimitiveType:
     found = scope.model.enums.get(name)
     if found is None:
         raise TypeMismatch(
-            f"No enumeration type '{name}' (offset {literal.span.start}){nearest(name, scope.model.enums)}."
+            f"No enumeration type '{name}' (offset {literal.span.start}){nearest(name, scope.model.enums)}"
         )
     return found
 

@@ -92,5 +92,5 @@ def unknown_property(entity_set: EntitySet, step: Step) -> UnknownProperty:
     known = [*entity_set.properties, *entity_set.navigation]
     return UnknownProperty(
         f"No property '{step.name}' on {entity_set.exposed.type_name} (offset {step.position})"
-        f"{nearest(step.name, known)}."
+        f"{nearest(step.name, known)}"
     )

@@ -53,7 +53,7 @@ def resource_path(url: ODataUrl, model: Model, scope: Scope) -> ResourcePath:
     _refuse_unserved(url.segments)
     entity_set = model.sets.get(first.name)
     if entity_set is None:
-        raise NotFound(f"No entity set '{first.name}'{nearest(first.name, model.sets)}.", target=first.name)
+        raise NotFound(f"No entity set '{first.name}'{nearest(first.name, model.sets)}", target=first.name)
     step = _keyed(PathStep(Variable(0, entity_set)), first, scope)
     path = ResourcePath((step,))
     for segment in rest:
@@ -88,7 +88,7 @@ def _continue(path: ResourcePath, segment: Segment, scope: Scope) -> ResourcePat
         return replace(path, end="property", of_property=last.properties[segment.name])
     known = [*last.properties, *last.navigation]
     raise NotFound(
-        f"No property '{segment.name}' on {last.exposed.type_name}{nearest(segment.name, known)}.", target=segment.name
+        f"No property '{segment.name}' on {last.exposed.type_name}{nearest(segment.name, known)}", target=segment.name
     )
 
 

@@ -97,8 +97,8 @@ def root_scope(
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """How an error message goes on: "; did you mean 'Region'", or nothing when no known name is close."""
+    """How an error message ends: "; did you mean 'Region'?", or with a full stop when no known name is close."""
     by_case = {entry.lower(): entry for entry in known}
     exact = by_case.get(name.lower())
     near = [exact] if exact else get_close_matches(name, list(known), 1)
-    return f"; did you mean '{near[0]}'" if near else ""
+    return f"; did you mean '{near[0]}'?" if near else "."

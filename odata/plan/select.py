@@ -48,7 +48,7 @@ def _name(item: SelectItem, entity_set: EntitySet) -> str:
         known = [*entity_set.properties, *entity_set.navigation]
         raise UnknownProperty(
             f"No property '{name}' on {entity_set.exposed.type_name} (offset {item.position} of $select)"
-            f"{nearest(name, known)}.",
+            f"{nearest(name, known)}",
             target="$select",
         )
     _refuse_depth(name, steps[1:], item, entity_set)

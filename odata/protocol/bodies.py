@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from odata.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 
 LEAST_ZIPPED_BYTES = 1400
 MOST_JOINED_BYTES = 500_000
+LEAST_ALONE_BYTES = 64_000
 ZIP_LEVEL = 1
 WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _GZIP_REFUSED = re.compile(r"\bgzip\s*;\s*q=0(?:\.0*)?(?![.0-9])")
@@ -88,11 +89,26 @@ def encoded(parts: Sequence[bytes | memoryview], accept_encoding: str) -> tuple[
     """
     size = sum(map(len, parts))
     if size > MOST_JOINED_BYTES and not _takes_gzip(accept_encoding):
-        return None, [bytes(part) for part in parts]
+        return None, list(_sent_together(parts))
     body = b"".join(parts)
     if size < LEAST_ZIPPED_BYTES or not _takes_gzip(accept_encoding):
         return None, [body]
     return "gzip", [gzip.compress(body, ZIP_LEVEL, mtime=0)]
+
+
+def _sent_together(parts: Sequence[bytes | memoryview]) -> Iterator[bytes]:
+    """Large parts as they are, what stands between them as one: each is written to the network by itself."""
+    between = b""
+    for part in parts:
+        if len(part) < LEAST_ALONE_BYTES:
+            between += part
+            continue
+        if between:
+            yield between
+        between = b""
+        yield bytes(part)
+    if between:
+        yield between
 
 
 def _takes_gzip(accept_encoding: str) -> bool:

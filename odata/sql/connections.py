@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -115,6 +116,17 @@ class Gate:
             self._inside -= 1
 
 
+class _LastGivenFirst(deque[ReadConnection]):
+    """The idle connections of a psycopg pool, which takes them from the left and adds them at the right.
+
+    The one used last has its plans and catalogs in the processor's caches: 0.05 ms a read. psycopg-pool has no setting
+    for it; a test sees that it works.
+    """
+
+    def popleft(self) -> ReadConnection:
+        return self.pop()
+
+
 class Connections:
     """The connections of this process to one server; threads take one, and always give it back."""
 
@@ -138,9 +150,11 @@ class Connections:
             # Left to the next request, the pool would not come back: it still counts those who gave up waiting,
             # refuses the next one, and so never grows again.
             reconnect_failed=ConnectionPool.check,
-            open=True,
+            open=False,
             name=name,
         )
+        self._pool._pool = _LastGivenFirst()
+        self._pool.open()
 
     def take(self, deadline: float) -> ReadConnection:
         """A usable connection; dead ones met on the way are replaced behind the scenes.

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement, False_, Grouping
 
 from odata.edm.model import EnumType
-from odata.edm.types import DOUBLE, INT64, SINGLE
+from odata.edm.types import DOUBLE, DURATION, INT64, SINGLE
 from odata.functions import (
     BINARY_COLLATION,
     CASE_COLLATION,
@@ -141,8 +141,7 @@ class _Writer:
                 found = self._membership(node)
                 return func.coalesce(found, false(), type_=Boolean()) if nullable(node.operand) else found
             case Negation():
-                operand = self.operand(node.operand)
-                return typed(Sql, -(cast(operand, BigInteger()) if node.type is INT64 else operand))
+                return self._negation(node)
             case Arithmetic():
                 return self._arithmetic(node)
             case Quantified():
@@ -155,6 +154,12 @@ class _Writer:
                 return func.coalesce(self._search(node), false(), type_=Boolean())
             case _:
                 assert_never(node)
+
+    def _negation(self, node: Negation) -> Sql:
+        operand = self.operand(node.operand)
+        if node.type is DURATION:  # SQLAlchemy knows no minus before an interval, and no factor behind it
+            return operand.op("*")(literal_column("-1"))
+        return typed(Sql, -(cast(operand, BigInteger()) if node.type is INT64 else operand))
 
     def order_key(self, node: Bound) -> Sql:
         written, type = self.operand(node), type_of(node)

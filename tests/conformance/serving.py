@@ -1,4 +1,4 @@
-"""The service as the conformance tests call it: the real pipeline over Flask, in this process, for any exposure.
+"""The service as the conformance tests call it: the real pipeline over WSGI, in this process, for any exposure.
 
     client = Client(database_url, everything.EXPOSURE, org=everything.FIRST_ORG)
     client.get("Things?$top=2").rows == [...]
@@ -16,15 +16,15 @@ from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
-from flask import Flask
+from werkzeug.exceptions import NotFound
 from werkzeug.test import run_wsgi_app
 
 import app as composition
 import settings as gateway_settings
 from odata.exposure import Exposure
 from odata.plan.limits import Profile
-from odata.protocol.blueprint import AnyPath, Http, blueprint
 from odata.protocol.bodies import BodyLimits
+from odata.protocol.wsgi import Http, WsgiApp, in_front_of
 from odata.service import Principal, Service
 from odata.sql.run import Timings
 
@@ -108,7 +108,7 @@ class Client:
         self.principal = Principal(identity="test", org_id=org, profile=profile, sets=sets)
         self.recorder = Recorder(self.service.database, [])
         self.service.database = self.recorder
-        self.flask = self._flask()
+        self.wsgi = self._wsgi()
 
     @property
     def statements(self) -> list[tuple[str, Sequence[Any]]]:
@@ -120,7 +120,7 @@ class Client:
         other = Client.__new__(Client)
         other.__dict__.update(self.__dict__)
         other.principal = replace(self.principal, org_id=org, profile=profile or self.principal.profile)
-        other.flask = other._flask()
+        other.wsgi = other._wsgi()
         return other
 
     def get(self, url: str, **headers: str) -> Reply:
@@ -134,7 +134,7 @@ class Client:
     def send(self, method: str, url: str, *, headers: dict[str, str] | None = None, body: bytes = b"") -> Reply:
         """One request. url: below the service root, or absolute; headers: names with "_" for "-"."""
         self.recorder.statements.clear()
-        parts, status, sent = run_wsgi_app(self.flask, self._environ(method, url, headers or {}, body))
+        parts, status, sent = run_wsgi_app(self.wsgi, self._environ(method, url, headers or {}, body))
         return Reply(int(status[:3]), {name.lower(): value for name, value in sent}, b"".join(parts))
 
     def pages(self, url: str, **headers: str) -> Iterator[Reply]:
@@ -153,25 +153,19 @@ class Client:
     def close(self) -> None:
         self.recorder.database.close()
 
-    def _flask(self) -> Flask:
-        application = Flask("test", static_folder=None)
-        application.url_map.strict_slashes = True
-        application.url_map.merge_slashes = False
-        application.url_map.converters["any_path"] = AnyPath
-        application.register_blueprint(
-            blueprint(
-                Http(
-                    service=self.service,
-                    verify=lambda headers, source: self.principal,
-                    source=lambda headers, peer: peer,
-                    extra_headers=lambda headers: (),
-                    report=lambda *_: None,
-                    query_bodies=BodyLimits(),
-                    cors_origins=self.settings.cors_origins,
-                )
-            )
+    def _wsgi(self) -> WsgiApp:
+        return in_front_of(
+            NotFound(),
+            Http(
+                service=self.service,
+                verify=lambda headers, source: self.principal,
+                source=lambda headers, peer: peer,
+                extra_headers=lambda headers: (),
+                report=lambda *_: None,
+                query_bodies=BodyLimits(),
+                cors_origins=self.settings.cors_origins,
+            ),
         )
-        return application
 
     def _environ(self, method: str, url: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:
         target = "/odata/v4/" + url.removeprefix(ROOT)

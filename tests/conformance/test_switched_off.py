@@ -14,7 +14,7 @@ import pytest
 from odata.payload import envelope
 from odata.plan import make as planning
 from odata.plan import orderby, paging
-from odata.protocol import blueprint
+from odata.protocol import wsgi
 from odata.sql import keyset, select
 from tests.conformance import test_paging, test_protocol
 from tests.conformance.serving import Client
@@ -60,7 +60,7 @@ def _without_etag(answer: Any) -> Any:
 
 
 def _no_gzip(patch: Patch) -> None:
-    patch.setattr(blueprint, "encoded", lambda parts, accepted: (None, [b"".join(parts)]))
+    patch.setattr(wsgi, "encoded", lambda parts, accepted: (None, [b"".join(parts)]))
 
 
 def _case(file: str, name: str) -> Callable[[Client, Client], object]:

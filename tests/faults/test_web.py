@@ -109,8 +109,8 @@ def test_all_connections_held_what_needs_none_is_quick(proxy: Proxy, database_ur
                     reply = get(web, path, login)
                     assert reply.status in (status if isinstance(status, tuple) else (status,)), path
                     seconds.setdefault(f"{path} {login}", []).append(reply.seconds)
-        # One of ten may meet the noise of a machine that ten callers without a pause keep busy.
-        assert {name: took for name, took in seconds.items() if sorted(took)[8] > 0.05} == {}
+        # The other tests keep the machine busy meanwhile; test_load.py, alone on it, holds the slowest to this.
+        assert {name: took for name, took in seconds.items() if statistics.median(took) > 0.05} == {}
         refused = [reply for reply in replies if reply.status == 503]
         assert refused and all(reply.headers["retry-after"] for reply in refused)
         assert {reply.status for reply in replies} <= {200, 503}

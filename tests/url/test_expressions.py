@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import time
 
 import pytest
 
@@ -25,9 +24,6 @@ from odata.url.nodes import (
     Unary,
 )
 from odata.url.unparse import unparse_expression, without_spans
-
-Stopwatch = Callable[[float], AbstractContextManager[None]]
-
 
 def read(text: str, *, plus_is_space: bool = False) -> Expression:
     expression = parse("", "$filter=" + text, plus_is_space=plus_is_space).options.filter
@@ -244,9 +240,16 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs_are_refused_quickly(name: str, stopwatch: Stopwatch) -> None:
-    with stopwatch(0.1), pytest.raises(BadRequest):
-        read(BOMBS[name])
+def test_bombs_are_refused_quickly(name: str) -> None:
+    assert min(_seconds_to_refuse(BOMBS[name]) for _ in range(3)) <= 0.1
+
+
+def _seconds_to_refuse(text: str) -> float:
+    """Processor time of this thread; the least of some takes no garbage of other tests along."""
+    started = time.thread_time()
+    with pytest.raises(BadRequest):
+        read(text)
+    return time.thread_time() - started
 
 
 def test_limits_name_limit_and_value() -> None:

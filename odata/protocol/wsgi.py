@@ -1,24 +1,23 @@
-"""The service over HTTP: Flask's request becomes a Request, the Response Flask's. About ten lines a view.
+"""The service over HTTP, a WSGI application in front of Flask: environment -> Request, Response -> answer.
 
-Knows HTTP and nothing of OData's URLs. Standard: Protocol, "Header Fields" and "Common Response Status Codes".
+Knows HTTP and nothing of OData's URLs. Why not a Flask view: docs/decisions/wsgi.md.
+Standard: Protocol, "Header Fields" and "Common Response Status Codes"; PEP 3333.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 from uuid import uuid4
 
-from flask import Blueprint, request
-from flask import Response as FlaskResponse
-from werkzeug.datastructures import Headers
-from werkzeug.routing import BaseConverter
+from werkzeug.wsgi import get_input_stream
 
-from odata.errors import BadRequest, InternalError, InvalidHeader, ODataError
+from odata.errors import BadRequest, InternalError, InvalidHeader, MethodNotAllowed, ODataError
 from odata.messages import Request, Response
 from odata.payload.errors import error_body
 from odata.pipeline import Trace, answer
@@ -29,7 +28,7 @@ from odata.protocol.rate import RequestRate
 from odata.service import Principal, Service, Verify
 
 PREFIX = "/odata/v4"
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 OVERRIDES = {"PATCH": "PATCH", "MERGE": "PATCH", "PUT": "PUT", "DELETE": "DELETE"}
 ALLOW = "GET, HEAD, OPTIONS"
 ALLOW_POSTED = "POST, OPTIONS"
@@ -41,14 +40,12 @@ CORS_REQUEST_HEADERS = (
     "Authorization, Content-Type, OData-Version, OData-MaxVersion, Prefer, If-None-Match, Content-Encoding"
 )
 
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+Environ: TypeAlias = dict[str, Any]
+WsgiApp: TypeAlias = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
 log = logging.getLogger(__name__)
-
-
-class AnyPath(BaseConverter):
-    """Whatever follows the service root, slashes included; `pipeline` reads it from the raw target."""
-
-    regex = ".*"
-    part_isolating = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,22 +68,22 @@ class Http:
     capture: Callable[[Exchange], None] | None = None
 
 
-def blueprint(http: Http) -> Blueprint:
-    """Routes of the OData service."""
-    routes = Blueprint("odata", __name__, url_prefix=PREFIX)
+def in_front_of(other: WsgiApp, http: Http) -> WsgiApp:
+    """The service at its prefix; every other path, and one that something in front has moved, goes to `other`."""
 
-    def view(rest: str = "") -> FlaskResponse:
-        return _serve(http)
+    def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path: str = environ["PATH_INFO"]
+        ours = path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/")
+        if not ours or environ.get("SCRIPT_NAME"):
+            return other(environ, start_response)
+        return _serve(http, environ, start_response)
 
-    routes.add_url_rule("", "root", view, methods=METHODS, provide_automatic_options=False)
-    routes.add_url_rule("/<any_path:rest>", "resource", view, methods=METHODS, provide_automatic_options=False)
-    return routes
+    return application
 
 
-def _serve(http: Http) -> FlaskResponse:
+def _serve(http: Http, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     started = perf_counter()
     trace, request_id = Trace(), str(uuid4())
-    environ = request.environ
     headers = _headers(environ)
     asked, principal = Request(method=environ["REQUEST_METHOD"], headers=headers), None
     try:
@@ -97,7 +94,7 @@ def _serve(http: Http) -> FlaskResponse:
             with trace.stage("auth"):
                 principal = http.verify(headers, http.source(headers, environ.get("REMOTE_ADDR", "")))
             http.rate.take(principal.identity)
-            asked = _with_body(asked, http)
+            asked = _with_body(asked, environ, http)
             reply = _answered(http, asked, principal, trace)
     except ODataError as problem:
         reply = _refused(problem, asked, request_id)
@@ -105,10 +102,15 @@ def _serve(http: Http) -> FlaskResponse:
         log.exception("request %s failed", request_id)
         reply = _refused(InternalError("The service has a defect here."), asked, request_id)
     trace.stages["total"] = (perf_counter() - started) * 1000
-    return _sent(http, asked, reply, principal, trace, request_id)
+    answered, chunks = _sent(http, asked, reply, trace, request_id)
+    http.report(asked, principal, reply, trace, request_id)
+    if http.capture is not None:
+        http.capture(_exchange(environ, reply, answered, trace, request_id))
+    start_response(_STATUS_LINES[reply.status], answered)
+    return () if environ["REQUEST_METHOD"] == "HEAD" else chunks
 
 
-def _headers(environ: dict[str, Any]) -> dict[str, str]:
+def _headers(environ: Environ) -> dict[str, str]:
     headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
     for name, key in (("content-type", "CONTENT_TYPE"), ("content-length", "CONTENT_LENGTH")):
         if environ.get(key):
@@ -116,16 +118,18 @@ def _headers(environ: dict[str, Any]) -> dict[str, str]:
     return headers
 
 
-def _request(environ: dict[str, Any], headers: dict[str, str]) -> Request:
+def _request(environ: Environ, headers: dict[str, str]) -> Request:
     """The request with its raw target and the method that a tunnel names.
 
-    Raises: InvalidHeader (400) for a tunnelled method that is none; only POST can be a tunnel.
+    Raises: InvalidHeader (400) for a tunnelled method that is none; only POST can be a tunnel. MethodNotAllowed.
     """
     target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
     if not target.startswith("/"):
         target = "/" + target.partition("://")[2].partition("/")[2]
     path, _, query = target.partition("?")
     method = environ["REQUEST_METHOD"]
+    if method not in METHODS:
+        raise MethodNotAllowed("No method of that name applies here.", allow=tuple(ALLOW.split(", ")))
     override = headers.get("x-http-method") or headers.get("x-http-method-override")
     if method == "POST" and override is not None:
         if override.strip().upper() not in OVERRIDES:
@@ -138,13 +142,13 @@ def _request(environ: dict[str, Any], headers: dict[str, str]) -> Request:
     )
 
 
-def _with_body(asked: Request, http: Http) -> Request:
+def _with_body(asked: Request, environ: Environ, http: Http) -> Request:
     """POST .../$query carries its options in the body; they go behind those of the URL. No other body is read."""
     if asked.method != "POST" or _last_segment(asked.path) != "$query":
         return asked
     form = query_body(asked.headers) == "application/x-www-form-urlencoded"
     try:
-        text = inflated(_Body(), asked.headers, http.query_bodies).decode("utf-8", "strict").strip()
+        text = inflated(_Body(environ), asked.headers, http.query_bodies).decode("utf-8", "strict").strip()
     except UnicodeDecodeError:
         raise BadRequest("The body is not UTF-8.") from None
     if form:
@@ -159,9 +163,12 @@ def _last_segment(path: str) -> str:
 class _Body:
     """The body on its way in; whatever the server raises while it reads is the client's doing."""
 
+    def __init__(self, environ: Environ) -> None:
+        self._environ = environ
+
     def read(self, size: int = -1, /) -> bytes:
         try:
-            return request.stream.read(size)
+            return get_input_stream(self._environ).read(size)
         except Exception as problem:
             log.warning("a body could not be read: %s", type(problem).__name__)
             raise BadRequest("The body ended early, or its chunks cannot be read.") from None
@@ -198,8 +205,9 @@ def _refused(problem: ODataError, asked: Request, request_id: str) -> Response:
 
 
 def _sent(
-    http: Http, asked: Request, reply: Response, principal: Principal | None, trace: Trace, request_id: str
-) -> FlaskResponse:
+    http: Http, asked: Request, reply: Response, trace: Trace, request_id: str
+) -> tuple[list[tuple[str, str]], list[bytes]]:
+    """The headers and chunks that go out."""
     encoding, chunks = encoded(reply.body, asked.headers.get("accept-encoding", ""))
     trace.facts["bytes"] = size = sum(map(len, chunks))
     headers = [*reply.headers, *ALWAYS, ("X-Request-Id", request_id), *http.extra_headers(asked.headers)]
@@ -212,17 +220,13 @@ def _sent(
     if http.timings:
         timing = ", ".join(f"{name};dur={ms:.3f}" for name, ms in trace.stages.items())
         headers.append(("Server-Timing", timing))
-    http.report(asked, principal, reply, trace, request_id)
-    if http.capture is not None:
-        http.capture(_exchange(reply, headers, trace, request_id))
-    sent = FlaskResponse(b"" if request.method == "HEAD" else chunks, status=reply.status)
-    sent.headers = Headers(headers)
-    return sent
+    return headers, chunks
 
 
-def _exchange(reply: Response, headers: list[tuple[str, str]], trace: Trace, request_id: str) -> Exchange:
+def _exchange(
+    environ: Environ, reply: Response, headers: list[tuple[str, str]], trace: Trace, request_id: str
+) -> Exchange:
     """This request as it came, and its answer as it goes."""
-    environ = request.environ
     return Exchange(
         method=environ["REQUEST_METHOD"],
         target=environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"],
