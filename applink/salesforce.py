@@ -191,7 +191,7 @@ class SdkOrg:
         page = await self._send(lambda session: querying(session, soql), deadline)
         return [await self._whole(record, deadline) for record in await self._rest(page, deadline)]
 
-    async def _rest(self, page: Mapping[str, Any], deadline: float) -> list[dict[str, Any]]:
+    async def _rest(self, page: dict[str, Any], deadline: float) -> list[dict[str, Any]]:
         """The records of a page and of those that follow it."""
         records = list(page["records"])
         while not page["done"]:
