@@ -21,7 +21,7 @@ import jwt
 from aiohttp.abc import AbstractResolver
 from heroku_applink import get_authorization
 
-from applink import refusals
+from applink import callback_urls, refusals
 from applink.context import Caller
 from applink.errors import OperationError, OrgNotAllowed, OrgUnavailable
 from applink.loop import Loop
@@ -100,7 +100,8 @@ class Orgs:
     """Every org this process works in. Thread-safe; one value a process.
 
     authorization: APPLINK_AUTHORIZATION, a developer name, or "00D...=name,00D...=name" for several orgs.
-    jwt_login: given, tokens come by JWT bearer instead of from the add-on. test_domains: hosts of a simulator.
+    jwt_login: given, tokens come by JWT bearer instead of from the add-on. test_domains: origins of a simulator's
+    orgs, such as http://127.0.0.1:8010. callback_path: how the path of every callback has to begin.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Orgs:
         authorization: str = "worker",
         jwt_login: JwtLogin | None = None,
         test_domains: Collection[str] = (),
+        callback_path: str = "/",
         call_seconds: float = CALL_SECONDS,
         resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
     ) -> None:
@@ -116,6 +118,7 @@ class Orgs:
         hosts = self.own_hosts if jwt_login is None else self.own_hosts | {host_of(jwt_login.login_url)}
         self.sender = Sender(Loop(), call_seconds=call_seconds, own_hosts=hosts, resolver=resolver)
         self._described = Described()
+        self._callback_path = callback_path
         self._jwt_login = jwt_login
         self._authorizations = self._configured(authorization)
         self._threads = threading.Lock()
@@ -133,6 +136,14 @@ class Orgs:
         """
         found = self._of(org_id, deadline)
         return self._org(found, self._session(found, deadline))
+
+    def api_version(self, org_id: str) -> str:
+        """The version of the REST API that an org's authorization is for. Raises: as `named`."""
+        return self._session(self._of(org_id, None), None).api_version
+
+    def callback_url(self, url: str, caller: Caller) -> str:
+        """A caller's callback address, absolute. Raises: InvalidCallbackUrl when it leaves the caller's org."""
+        return self._callback_url(url, caller.domain_url)
 
     def known_orgs(self) -> tuple[str, ...]:
         """Orgs that have a named authorization. Raises: OrgUnavailable when the add-on must be asked and cannot be."""
@@ -169,7 +180,10 @@ class Orgs:
         raise failure
 
     def _org(self, sessions: CallersSession | NamedAuthorization, known: Session) -> Org:
-        return SdkOrg(self.sender, sessions, known, described=self._described, own_hosts=self.own_hosts)
+        return SdkOrg(self.sender, sessions, known, described=self._described, callback_url=self._callback_url)
+
+    def _callback_url(self, url: str, domain_url: str) -> str:
+        return callback_urls.checked(url, domain_url, own_hosts=self.own_hosts, path_prefix=self._callback_path)
 
     def _configured(self, text: str) -> dict[str | None, NamedAuthorization]:
         """Authorizations by org id; None: the only one, whose org is known once it has answered."""

@@ -19,10 +19,11 @@ _READABLE: Final = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z_a-z~\[\]]+")
 _PORTS: Final = {"https": 443, "http": 80}
 
 
-def checked(url: str, domain_url: str, *, own_hosts: Collection[str] = ()) -> str:
+def checked(url: str, domain_url: str, *, own_hosts: Collection[str] = (), path_prefix: str = "/") -> str:
     """The absolute form of a callback URL. Raises: InvalidCallbackUrl, which says what would fit.
 
-    Args:    domain_url: of the org, no slash at its end; own_hosts: hosts that need no https (a simulator).
+    Args:    domain_url: of the org, no slash at its end; own_hosts: hosts that need no https (a simulator);
+             path_prefix: how its path has to begin.
     Example: checked("/services/callback/08P...", "https://acme.my.salesforce.com")
     """
     if not url or len(url) > LONGEST or not _READABLE.fullmatch(url):
@@ -39,6 +40,8 @@ def checked(url: str, domain_url: str, *, own_hosts: Collection[str] = ()) -> st
         raise InvalidCallbackUrl("callbackUrl has no fragment (#).")
     if any(part in (".", "..") for part in re.split(r"/|%2f", given.path.replace("%2e", ".").replace("%2E", "."))):
         raise InvalidCallbackUrl("callbackUrl has no path with . or .. in it.")
+    if not (given.path or "/").startswith(path_prefix):
+        raise InvalidCallbackUrl(f"callbackUrl has a path that begins with {path_prefix}.")
     return f"{domain_url}{given.path or '/'}" + (f"?{given.query}" if given.query else "")
 
 

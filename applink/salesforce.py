@@ -92,13 +92,13 @@ class SdkOrg:
         known: Session,
         *,
         described: Described,
-        own_hosts: frozenset[str] = frozenset(),
+        callback_url: Callable[[str, str], str] = callback_urls.checked,
     ) -> None:
         self._sender = sender
         self._sessions = sessions
         self._known = known
         self._described = described
-        self._own_hosts = own_hosts
+        self._callback_url = callback_url
         self._calls = 0
 
     def __repr__(self) -> str:
@@ -167,7 +167,7 @@ class SdkOrg:
 
         Raises: InvalidCallbackUrl when it does not lead to this org; nothing is sent then.
         """
-        checked = callback_urls.checked(callback_url, self.domain_url, own_hosts=self._own_hosts)
+        checked = self._callback_url(callback_url, self.domain_url)
         path = checked.removeprefix(self.domain_url)
         return self._ask(lambda _: delivering(path, body), deadline)
 
