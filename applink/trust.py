@@ -9,7 +9,7 @@ Keeps proofs for minutes, under a hash; keeps no token. The headers of other rou
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import hashlib
 import json
 import re
@@ -195,10 +195,8 @@ def _decoded(header: str) -> dict[str, Any]:
     if len(header) > LONGEST_HEADER:
         raise InvalidContext(f"x-client-context is longer than {LONGEST_HEADER} characters.")
     found = None
-    try:
+    with contextlib.suppress(ValueError, RecursionError):  # base64's and JSON's errors are ValueErrors
         found = json.loads(base64.b64decode(header.encode("ascii"), validate=True).decode())
-    except (binascii.Error, ValueError, RecursionError):
-        pass
     if not isinstance(found, dict):
         raise InvalidContext("x-client-context is not the base64 form of a JSON object.")
     return found
