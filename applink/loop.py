@@ -26,7 +26,6 @@ class Loop:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._forked: list[object] = []
         os.register_at_fork(after_in_child=self._forget)
 
     def run(self, coroutine: Coroutine[Any, Any, T], deadline: float) -> T:
@@ -40,6 +39,10 @@ class Loop:
             return future.result(max(0.0, deadline - time.monotonic()) + GRACE_SECONDS)
         finally:
             future.cancel()
+
+    def is_turning(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether this is the loop of now, and of this process."""
+        return loop is self._loop
 
     def close(self) -> None:
         """End the thread; a later call starts another."""
@@ -64,8 +67,13 @@ class Loop:
     def _forget(self) -> None:
         """In a forked child: the thread is not here, and the lock may be held for ever."""
         self._lock = threading.Lock()
-        self._forked.append(self._loop)  # kept: its end would disturb sockets that the parent still uses
+        if self._loop is not None:
+            self._loop.set_exception_handler(_say_nothing)  # of what the parent left open, and still uses
         self._loop = self._thread = None
+
+
+def _say_nothing(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An exception handler."""
 
 
 def _turn(loop: asyncio.AbstractEventLoop) -> None:

@@ -8,6 +8,7 @@ headers, so it is let go before ours is raised. Knows no object of Salesforce.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import ipaddress
 import socket
 import time
@@ -94,7 +95,7 @@ class Sender:
         self._own_hosts = frozenset(host.lower() for host in own_hosts)
         self._resolver = resolver
         self._bound: tuple[asyncio.AbstractEventLoop, Connection] | None = None
-        self._left: list[Connection] = []
+        atexit.register(self.close)
 
     async def send(self, call: Call[T], session: Session, deadline: float) -> T:
         """One exchange, at most until the deadline (monotonic). Raises: errors of applink.errors only."""
@@ -137,15 +138,14 @@ class Sender:
         """The SDK's connection of the running loop."""
         running = asyncio.get_running_loop()
         if self._bound is None or self._bound[0] is not running:
-            if self._bound is not None:
-                self._left.append(self._bound[1])  # of a loop before a fork: its sockets are the parent's
             self._bound = (running, _GuardedConnection(self._own_hosts, self._resolver))
         return self._bound[1]
 
     def close(self) -> None:
         """Close the connection and end the loop."""
         bound, self._bound = self._bound, None
-        if bound is not None:
+        atexit.unregister(self.close)
+        if bound is not None and self.loop.is_turning(bound[0]):
             self.loop.run(bound[1].close(), time.monotonic() + 2)
         self.loop.close()
 
@@ -170,6 +170,9 @@ class _GuardedConnection(Connection):  # type: ignore[misc] # the SDK has no typ
         super().__init__(_Agent())
         self._own_hosts = own_hosts
         self._resolver = resolver
+
+    def __del__(self) -> None:
+        """Nothing: the SDK would start a loop here to close what belongs to another one. Sender.close does that."""
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
