@@ -18,6 +18,8 @@ org_pause = Table(
     moment("since", nullable=False, default=NOW),
     Column("pauses", Integer, nullable=False, server_default=text("1")),
     string("reason", 255),
+    # The worker whose one item finds out whether the pause can end; others see the org paused meanwhile.
+    string("probe_by", 120),
     PrimaryKeyConstraint("org_id"),
 )
 

@@ -16,6 +16,7 @@ CREATE TABLE gateway.org_pause (
     since TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     pauses INTEGER DEFAULT 1 NOT NULL,
     reason VARCHAR(255) COLLATE "C",
+    probe_by VARCHAR(120) COLLATE "C",
     CONSTRAINT pk_org_pause PRIMARY KEY (org_id)
 );
 CREATE TABLE gateway.org_share (
