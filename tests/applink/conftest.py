@@ -1,4 +1,4 @@
-"""One simulated org and add-on for all tests of this folder that want them, as new for each; orgs of the gateway on it."""
+"""One simulated org and add-on for the tests of this folder that want them, as new for each; orgs on it."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def orgs(simulator: Simulator) -> Iterator[Orgs]:
 
 
 @pytest.fixture
-def worker(orgs: Orgs) -> Org:
-    """The first org as its named authorization."""
+def work_org(orgs: Orgs) -> Org:
+    """The first org as its named authorization. (`worker` is the test process, tests/conftest.py.)"""
     return orgs.named(orgs.known_orgs()[0])
 
 
