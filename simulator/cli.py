@@ -9,7 +9,7 @@ import json
 import runpy
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,6 +73,7 @@ def _command(name: str, **settings: Any) -> Callable[[Callable[..., Any]], click
 @click.option("--context", "spoiled", type=click.Choice([ABSENT, *context.MALFORMED]), metavar="NAME",
               help=f"Send a malformed context: - (none), {', '.join(context.MALFORMED)}.")  # fmt: skip
 @click.option("--org-domain", metavar="URL", help="Say that the org has this domain.")
+@click.option("--user-plus", is_flag=True, help="Activate the session-based permission set for the time of the call.")
 @click.pass_obj
 def invoke(
     at: Places,
@@ -87,10 +88,13 @@ def invoke(
     times: int,
     spoiled: str | None,
     org_domain: str | None,
+    user_plus: bool,
 ) -> None:
     """Call an operation: `invoke createQuote --opportunity ID`, `invoke createQuotes --count 200`."""
-    with _one_line():
+    with _one_line(), ExitStack() as during:
         caller = at.apex.sign_in(user)
+        if user_plus:
+            during.enter_context(at.apex.org.user_plus(caller))
         chosen = opportunities or (_choose(at.apex, caller, count) if count else ())
         usual = body is None and times == 1 and spoiled is None and org_domain is None and callback is not False
         if usual and operation in ("createQuote", "createQuotes"):

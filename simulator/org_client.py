@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, Final
@@ -21,6 +22,7 @@ IDS_OF_ONE_QUERY: Final = 200
 
 
 _QUOTES: Final = "SELECT Id, OpportunityId FROM Quote"
+_PERMISSION_SETS: Final = "SELECT Id FROM PermissionSet"
 
 
 class NoOrg(Exception):
@@ -117,6 +119,21 @@ class OrgClient:
             rows += page["records"]
             path = page.get("nextRecordsUrl", "")
         return rows
+
+    @contextmanager
+    def user_plus(self, caller: Caller, permission_set: str = "QuoteGatewayPerms") -> Iterator[None]:
+        """A session-based permission set active for the time of the block, as AppLink activates it for a call.
+
+        Raises: NoOrg.
+        """
+        (found,) = self.query(caller, f"{_PERMISSION_SETS} WHERE Name = {_text(permission_set)}")
+        path = f"/services/data/v{API_VERSION}/sobjects/SessionPermSetActivation"
+        token = {"Authorization": f"Bearer {caller.access_token}"}
+        made = self._read(self._send("POST", path, token, {"PermissionSetId": found["Id"]}), path)
+        try:
+            yield
+        finally:
+            self._read(self._send("DELETE", f"{path}/{made['id']}", token), path)
 
     def requests(self) -> list[dict[str, Any]]:
         """What the simulator was asked, oldest first. Raises: NoOrg."""
