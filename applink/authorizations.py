@@ -24,7 +24,6 @@ from heroku_applink import get_authorization
 from applink import callback_urls, refusals
 from applink.context import Caller
 from applink.errors import OperationError, OrgNotAllowed, OrgUnavailable
-from applink.loop import Loop
 from applink.org import Org
 from applink.salesforce import CallersSession, Described, SdkOrg
 from applink.sending import CALL_SECONDS, Answer, Call, Sender, Session, host_of
@@ -116,7 +115,7 @@ class Orgs:
     ) -> None:
         self.own_hosts = frozenset(host_of(f"//{domain.partition('://')[2] or domain}") for domain in test_domains)
         hosts = self.own_hosts if jwt_login is None else self.own_hosts | {host_of(jwt_login.login_url)}
-        self.sender = Sender(Loop(), call_seconds=call_seconds, own_hosts=hosts, resolver=resolver)
+        self.sender = Sender(call_seconds=call_seconds, own_hosts=hosts, resolver=resolver)
         self._described = Described()
         self._callback_path = callback_path
         self._jwt_login = jwt_login

@@ -7,7 +7,6 @@ headers, so it is let go before ours is raised. Knows no object of Salesforce.
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import ipaddress
 import socket
@@ -77,24 +76,23 @@ class Call(Generic[T]):
 
 
 class Sender:
-    """The one that sends. Its coroutines run on `loop`; there is one SDK connection for each loop.
+    """The one that sends. Its coroutines run on its `loop`, to which its SDK connection belongs.
 
     own_hosts: hosts that may have a private address (a simulator). resolver: how names are looked up.
     """
 
     def __init__(
         self,
-        loop: Loop,
         *,
         call_seconds: float = CALL_SECONDS,
         own_hosts: Collection[str] = (),
         resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
     ) -> None:
-        self.loop = loop
+        self.loop = Loop(at_end=self._disconnect)
         self.call_seconds = call_seconds
         self._own_hosts = frozenset(host.lower() for host in own_hosts)
         self._resolver = resolver
-        self._bound: tuple[asyncio.AbstractEventLoop, Connection] | None = None
+        self._connection: Connection | None = None
         atexit.register(self.close)
 
     async def send(self, call: Call[T], session: Session, deadline: float) -> T:
@@ -125,7 +123,7 @@ class Sender:
     async def _answer(self, call: Call[Any], url: URL, headers: Mapping[str, str], seconds: float) -> Answer:
         failure: OperationError
         try:
-            connection = self._connection()
+            connection = self._connected()
             response = await connection.request(
                 call.method, url, headers=dict(headers), data=call.body, timeout=seconds
             )
@@ -134,19 +132,20 @@ class Sender:
             failure = refusals.of_failure(error, what=call.what, writes=call.writes)
         raise failure
 
-    def _connection(self) -> Connection:
-        """The SDK's connection of the running loop."""
-        running = asyncio.get_running_loop()
-        if self._bound is None or self._bound[0] is not running:
-            self._bound = (running, _GuardedConnection(self._own_hosts, self._resolver))
-        return self._bound[1]
+    def _connected(self) -> Connection:
+        """The SDK's connection, which belongs to the loop."""
+        if self._connection is None:
+            self._connection = _GuardedConnection(self._own_hosts, self._resolver)
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     def close(self) -> None:
-        """Close the connection and end the loop."""
-        bound, self._bound = self._bound, None
+        """Close the connection and end the loop; a later call starts both again."""
         atexit.unregister(self.close)
-        if bound is not None and self.loop.is_turning(bound[0]):
-            self.loop.run(bound[1].close(), time.monotonic() + 2)
         self.loop.close()
 
 
@@ -172,7 +171,7 @@ class _GuardedConnection(Connection):  # type: ignore[misc] # the SDK has no typ
         self._resolver = resolver
 
     def __del__(self) -> None:
-        """Nothing: the SDK would start a loop here to close what belongs to another one. Sender.close does that."""
+        """Nothing: the SDK would start a loop here to close what belongs to another one."""
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
