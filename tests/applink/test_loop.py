@@ -112,7 +112,9 @@ def application(environ, start_response):
 '''
 
 
-@pytest.mark.parametrize("before", ["", "1"], ids=["first call in the worker", "preloaded, with a call before the fork"])
+@pytest.mark.parametrize(
+    "before", ["", "1"], ids=["first call in the worker", "preloaded, with a call before the fork"]
+)
 def test_fifty_in_turn_and_twenty_at_once_in_one_gunicorn_worker(
     before: str, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
