@@ -119,7 +119,7 @@ def test_every_package_directory_is_there() -> None:
 @pytest.mark.parametrize("path", [*FOLDER.rglob("*.cls"), *FOLDER.rglob("*.trigger")], ids=lambda path: path.name)
 def test_brackets_of_code_close(path: Path) -> None:
     """No compiler is at hand; what a slip of an editor leaves is found."""
-    code = re.sub(r"/\*.*?\*/|'(?:[^'\\]|\\.)*'", "", path.read_text(), flags=re.DOTALL)
+    code = re.sub(r"/\*.*?\*/|//[^\n]*|'(?:[^'\\]|\\.)*'", "", path.read_text(), flags=re.DOTALL)
     open_ones: list[str] = []
     for letter in code:
         if letter in "([{":

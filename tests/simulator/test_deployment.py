@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -112,6 +114,39 @@ def test_only_one_of_mesh_and_gunicorn_takes_the_port() -> None:
     assert address == (f"127.0.0.1:{app_port}" if behind else "0.0.0.0:5999")
     assert words.count("gunicorn") == 1 and shlex.join(words).count("--bind") == 0
     assert not behind or words.index(MESH) < words.index("gunicorn")
+
+
+def test_the_mesh_stands_in_front_on_heroku_and_not_locally() -> None:
+    assert MESH in web.arguments("web", procfile="Procfile") and MESH not in web.arguments("web")
+    assert bound(PORT="8000").address == "127.0.0.1:8000"
+
+
+def test_the_port_behind_the_mesh_is_never_that_of_the_router() -> None:
+    """HOST opens the port that the router knows, not the one that trusts whatever the mesh has checked."""
+    assert bound(PORT="5999", HOST="0.0.0.0", APP_PORT="3000").address == "127.0.0.1:3000"
+
+
+def app_json() -> dict[str, Any]:
+    said: dict[str, Any] = json.loads((web.PROJECT / "app.json").read_text(encoding="utf-8"))
+    return said
+
+
+def test_app_json_brings_what_the_procfile_needs() -> None:
+    said = app_json()
+    buildpacks = [one["url"] for one in said["buildpacks"]]
+    assert buildpacks == [f"heroku/{MESH}", "heroku/python"]
+    assert {one["plan"].partition(":")[0] for one in said["addons"]} == {"heroku-applink", "heroku-postgresql"}
+    for name in said["formation"]:
+        assert web.arguments(name, procfile="Procfile")
+    assert said["env"]["GATEWAY_SECRET"]["generator"] == "secret"
+
+
+def test_what_app_json_starts_fits_into_the_connections_of_its_database() -> None:
+    """docs/heroku.md, section 6."""
+    said = {name: int(one["value"]) for name, one in app_json()["env"].items() if one.get("value", "").isdigit()}
+    each = said["POOL_CONNECTIONS"] + 3 + said["OPERATION_CONNECTIONS"]
+    command = 1
+    assert said["WEB_CONCURRENCY"] * each + said["WORKER_CONCURRENCY"] + 2 + command <= 20
 
 
 def test_a_context_with_a_long_token_fits_into_a_header() -> None:
