@@ -199,6 +199,29 @@ def sim(ctx: click.Context, simulator: str, gateway: str, mesh: str, login: str)
     ctx.obj = places(simulator, gateway, mesh, login)
 
 
+@main.group()
+def openapi() -> None:
+    """Contracts that Salesforce publishes."""
+
+
+@openapi.command("applink")
+@click.option(
+    "--for", "audience", default="apex", show_default=True, type=click.Choice(["apex", "agent"]), help="Who calls."
+)
+@click.option("--client-app", default="", metavar="NAME", help="External client app, as given when publishing.")
+@click.option("--permission-set", default="", metavar="NAME", help="Session permission set of user-plus mode.")
+def openapi_applink(audience: Any, client_app: str, permission_set: str) -> None:
+    """Print the operations as `heroku salesforce:publish` takes them; fails when Salesforce would refuse something."""
+    from applink import openapi as contract
+    from applink import openapi_lint
+
+    publishing = contract.Publishing(client_app=client_app, permission_set=permission_set)
+    text = contract.text(audience, publishing)
+    if found := openapi_lint.findings(contract.document(audience, publishing), text=text):
+        raise click.ClickException("\n".join(found))
+    click.echo(text, nl=False)
+
+
 @main.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("url")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal
 
 import yaml
@@ -69,6 +70,7 @@ def document(audience: Audience = "apex", publishing: Publishing | None = None) 
     }
 
 
+@cache
 def text(audience: Audience = "apex", publishing: Publishing | None = None) -> str:
     """The contract as YAML; the same characters every time."""
     found: str = yaml.dump(

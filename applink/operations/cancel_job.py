@@ -29,7 +29,7 @@ CANCEL_JOB = Operation(
     name="cancelJob",
     summary="Stop a job",
     description=(
-        "Begins nothing further of a job. Quotes that it has made stay; what is under way ends first, so the status may "
+        "Begins nothing further of a job. Quotes it has made stay; what is under way ends first, so the status may "
         "be running for a moment more."
     ),
     request=CancelJobRequest,
