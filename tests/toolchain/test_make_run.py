@@ -17,6 +17,7 @@ from threading import Thread
 import pytest
 
 from local import web
+from local.servers import PROJECT
 from local.simulated import opportunity
 from tests.toolchain.test_fresh_installation import copy_of_the_project
 
@@ -135,3 +136,27 @@ def test_the_file_for_a_second_terminal_is_private(run: Run) -> None:
     file = run.checkout / ".data" / "environment"
     assert os.stat(file).st_mode & 0o077 == 0
     assert "APPLINK_TEST_DOMAINS=http://127.0.0.1:" in file.read_text()
+
+
+def console(page: str) -> list[tuple[str, str]]:
+    """Commands of the console blocks of a page, each with the line that its answer begins with, or ""."""
+    text = (PROJECT / "docs" / page).read_text(encoding="utf-8")
+    lines = [
+        line
+        for block in re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        for line in block.split("\n")
+    ]
+    found = []
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith("$ "):
+            found.append((line.removeprefix("$ "), "" if after.startswith("$ ") else after))
+    return found
+
+
+@pytest.mark.parametrize(("command", "begins"), [*console("flow.md"), *console("runbook.md")])
+def test_what_the_pages_show_is_so(run: Run, command: str, begins: str) -> None:
+    """In the order of the pages, with the ports of this run."""
+    moved = run.to_paste()[2].partition(" invoke ")[0]
+    done = run.paste(command.replace(".venv/bin/gateway sim", moved))
+    assert done.stdout.startswith(begins), done.stdout + done.stderr
+    assert begins.startswith("4") or done.returncode == 0, done.stdout + done.stderr
