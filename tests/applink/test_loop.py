@@ -122,8 +122,9 @@ def test_fifty_in_turn_and_twenty_at_once_in_one_gunicorn_worker(
     folder, port = tmp_path_factory.mktemp("web"), free_port()
     (folder / "asking.py").write_text(WEB)
     # fmt: off
-    command = [sys.executable, "-m", "gunicorn", "asking:application", "--workers", "1", "--threads", "20", "--preload",
-               "--worker-class", "gthread", "--bind", f"127.0.0.1:{port}", "--config", os.devnull, "--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", "asking:application", "--config", os.devnull, "--no-control-socket",
+               "--workers", "1", "--threads", "20", "--worker-class", "gthread", "--preload",
+               "--bind", f"127.0.0.1:{port}"]
     # fmt: on
     environment = {**os.environ, "PYTHONPATH": f"{folder}:{PROJECT}", "ORG": simulator.url, "BEFORE": before}
     log = folder / "log"
