@@ -187,7 +187,8 @@ class Orgs:
     def _configured(self, text: str) -> dict[str | None, NamedAuthorization]:
         """Authorizations by org id; None: the only one, whose org is known once it has answered."""
         found: dict[str | None, NamedAuthorization] = {}
-        for part in filter(None, (part.strip() for part in text.split(","))):
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        for part in parts:
             org, equals, name = (piece.strip() for piece in part.partition("="))
             if not equals:
                 org, name = "", org
@@ -195,7 +196,7 @@ class Orgs:
                 raise ValueError(f"APPLINK_AUTHORIZATION has a name, or 00D...=name for each org, not {part!r}")
             org_id = widen_record_id(org) if equals else None
             found[org_id] = NamedAuthorization(name, self._fetch_of(name), org_id)
-        if not found or (None in found and len(found) > 1):
+        if not found or len(found) < len(parts) or (None in found and len(found) > 1):
             raise ValueError("APPLINK_AUTHORIZATION has one name, or 00D...=name for each of several orgs")
         return found
 
@@ -310,6 +311,6 @@ def _granted(login: JwtLogin, answer: Answer) -> Session:
 def origin(url: str) -> str:
     """Scheme, host and port of a domain, https:// where it has no scheme. Raises: ValueError."""
     parts = urlsplit(url if "://" in url else f"https://{url}")
-    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
+    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc or parts.port == 0:
         raise ValueError("not the address of an org")
     return f"{parts.scheme}://{parts.netloc.lower()}"
