@@ -138,6 +138,29 @@ def test_the_file_for_a_second_terminal_is_private(run: Run) -> None:
     assert "APPLINK_TEST_DOMAINS=http://127.0.0.1:" in file.read_text()
 
 
+def test_a_database_of_ones_own_gets_no_invented_org(run: Run, database_url: str) -> None:
+    """Neither demo data nor a credential, and no process that would write quotes of nobody's org."""
+    port = str(web.free_port())
+    copy = copy_of_the_project(run.checkout.parent / "second")
+    environ = web.clean_environment() | {"PYTHONPATH": str(copy), "DATABASE_URL": database_url, "PORT": port}
+    command = [sys.executable, "-m", "local", "run"]
+    with subprocess.Popen(
+        command, cwd=copy, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        second = Run(checkout=copy, process=process, variables={"PORT": port})
+        reader = Thread(target=second.read, daemon=True)
+        reader.start()
+        try:
+            second.wait_for("$metadata'")
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+            reader.join(5)
+    said = "".join(second.said)
+    assert "gateway credentials create" in said and "demo / demo" not in said
+    assert "Simulated org" not in said and "simulator.1" not in said
+
+
 def console(page: str) -> list[tuple[str, str]]:
     """Commands of the console blocks of a page, each with the line that its answer begins with, or ""."""
     text = (PROJECT / "docs" / page).read_text(encoding="utf-8")
