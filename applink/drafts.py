@@ -87,8 +87,9 @@ def newest(engine: Engine, org: Org, opportunity_id: str, *, deadline: float) ->
     """
     with engine.connect() as connection:
         rows = quote_rows.drafts(connection, org.org_id, opportunity_id, DRAFT)
+    there = org_quotes.by_ids(org, [row.salesforce_id for row in rows if row.salesforce_id], deadline=deadline)
     for row in rows:
-        found = org_quotes.by_id(org, row.salesforce_id or "", deadline=deadline)
+        found = there.get(row.salesforce_id or "")
         if found is None:
             quote_sync.gone(engine, row)
             continue

@@ -79,21 +79,26 @@ DRAFT: Final = "Draft"
 
 def by_key(org: Org, key: str, *, deadline: float) -> OrgQuote | None:
     """The quote that an attempt has made; None when it is not there, or not to be seen."""
-    return _find(org, {GATEWAY_KEY: key}, deadline=deadline)
+    return next(iter(_find(org, {GATEWAY_KEY: (key,)}, deadline=deadline)), None)
 
 
 def by_id(org: Org, record_id: str, *, deadline: float) -> OrgQuote | None:
     """A quote of the org; None when it is not there, or not to be seen."""
-    return _find(org, {"Id": record_id}, deadline=deadline)
+    return by_ids(org, (record_id,), deadline=deadline).get(record_id)
 
 
-def _find(org: Org, where: Mapping[str, str], *, deadline: float) -> OrgQuote | None:
+def by_ids(org: Org, record_ids: Sequence[str], *, deadline: float) -> dict[str, OrgQuote]:
+    """Those of up to 200 quotes that are there and to be seen."""
+    if not record_ids:
+        return {}
+    return {found.id: found for found in _find(org, {"Id": record_ids}, deadline=deadline)}
+
+
+def _find(org: Org, among: Mapping[str, Sequence[str]], *, deadline: float) -> list[OrgQuote]:
     fields = _FIELDS + present(org, "Quote", _OPTIONAL, deadline=deadline)
     lines = _LINE_FIELDS + present(org, "QuoteLineItem", _OPTIONAL_OF_LINE, deadline=deadline)
-    found = org.query(
-        soql.select(fields, "Quote", where=where, children=(Children(_LINES, lines),), limit=1), deadline=deadline
-    )
-    return _quote(found[0]) if found else None
+    query = soql.select(fields, "Quote", in_=among, children=(Children(_LINES, lines),))
+    return [_quote(record) for record in org.query(query, deadline=deadline)]
 
 
 def _quote(record: Record) -> OrgQuote:

@@ -27,6 +27,8 @@ SYNCED: Final = "synced"
 CHANGED_IN_ORG: Final = "changed_in_org"
 DELETED_IN_ORG: Final = "deleted_in_org"
 CHANGES_LENGTH: Final = 32_000
+MOST_DRAFTS: Final = 100
+"""How many drafts of one opportunity are looked at, the newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ def drafts(connection: Connection, org_id: str, opportunity_id: str, status: str
         .where(c.org_id == org_id, c.opportunity_id == opportunity_id, c.status == status, c.deleted_at.is_(None))
         .where(c.salesforce_id.is_not(None), c.sync_status != DELETED_IN_ORG)
         .order_by(c.created_at.desc(), c.id.desc())
-        .limit(5)
+        .limit(MOST_DRAFTS)
     )
     return [QuoteRow(**row) for row in rows.mappings()]
 

@@ -261,18 +261,22 @@ def _written(org: Org, nodes: Sequence[Node], order: QuoteOrder, deadline: float
     try:
         written = org.write(nodes, deadline=deadline)
     except Refused as refused:
-        if refused.code in EXISTS and (found := org_quotes.by_key(org, order.gateway_key, deadline=deadline)):
+        if refused.code in EXISTS and (found := _read_back(org, order, deadline)):
             return found
         raise
     except OutcomeUnknown:
         if found := _looked_for(org, order, deadline):
             return found
         raise
+    return _read_back(org, order, deadline) or {node.reference: node for node in written}
+
+
+def _read_back(org: Org, order: QuoteOrder, deadline: float) -> OrgQuote | None:
+    """The quote after it was made: that it cannot be read does not undo it."""
     try:
-        found = org_quotes.by_key(org, order.gateway_key, deadline=deadline)
+        return org_quotes.by_key(org, order.gateway_key, deadline=deadline)
     except Unavailable as error:
         raise OutcomeUnknown(f"The quote was made, and could not be read back: {error.message}") from None
-    return found or {node.reference: node for node in written}
 
 
 def _looked_for(org: Org, order: QuoteOrder, deadline: float) -> OrgQuote | None:
