@@ -125,7 +125,7 @@ def _read_percent(value: object, place: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise InvalidRequest(f"{place} is {kind_of(value)}; it needs a number from 0 to 100.")
     given = Decimal(value)
-    if not 0 <= given <= 100 or given != round(given, 2):
+    if not given.is_finite() or not 0 <= given <= 100 or given != round(given, 2):
         raise InvalidRequest(
             f"{place} is {str(value)[:20]}; it needs a number from 0 to 100 with two decimals at most."
         )

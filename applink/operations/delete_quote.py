@@ -26,7 +26,7 @@ class DeleteQuoteResult:
     """What was deleted."""
 
     quote_id: str | None = member(
-        TEXT, "The record id that the quote had in the org.", required=False, example="0Q0bZ0000000001UAA"
+        TEXT, "The record id that the quote had in the org.", required=False, example="0Q0bZ0000000001SAA"
     )
     gateway_id: str = member(
         TEXT, "The id that the quote had in the gateway.", example="01890a5d-ac96-774b-bcce-b302099a8057"
