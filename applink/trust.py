@@ -226,24 +226,28 @@ def _api_version(found: Mapping[str, Any]) -> str:
 
 def _domain(text: str, test_domains: Collection[str]) -> str:
     """An org's domain, https:// where it has no scheme. A foreign one is OrgNotAllowed, no URL InvalidContext."""
-    url = text if "://" in text else f"https://{text}"
-    parts = port = None
+    parts = _address(text if "://" in text else f"https://{text}")
+    if parts is None:
+        raise InvalidContext("orgDomainUrl in x-client-context is not the address of an org.")
+    scheme, host, port = parts
+    found = f"{scheme}://{host}" + (f":{port}" if port else "")
+    if found in test_domains:
+        return found
+    if scheme != "https" or port not in (None, 443) or not _is_salesforce(host):
+        raise OrgNotAllowed("orgDomainUrl in x-client-context is not the My Domain address of a Salesforce org.")
+    return f"https://{host}"
+
+
+def _address(url: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port of a URL that has nothing else."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        pass
-    if parts is None or not parts.hostname or parts.path not in ("", "/") or parts.query or "@" in parts.netloc:
-        raise InvalidContext("orgDomainUrl in x-client-context is not the address of an org.")
-    if parts.fragment or any(sign in url for sign in "?#\\"):
-        raise InvalidContext("orgDomainUrl in x-client-context is not the address of an org.")
-    found = f"{parts.scheme}://{parts.netloc.lower()}"
-    if found in test_domains:
-        return found
-    host = parts.hostname.lower()
-    if parts.scheme != "https" or port not in (None, 443) or not _is_salesforce(host):
-        raise OrgNotAllowed("orgDomainUrl in x-client-context is not the My Domain address of a Salesforce org.")
-    return f"https://{host}"
+        return None
+    if not parts.hostname or parts.path not in ("", "/") or any(sign in url for sign in "?#\\@"):
+        return None
+    return parts.scheme, parts.hostname, port
 
 
 def _is_salesforce(host: str) -> bool:

@@ -237,7 +237,8 @@ def test_signing_in_by_jwt_and_being_refused(
 @pytest.mark.parametrize(
     "fault",
     [
-        {"status": 503, "body": "<html>"}, {"status": 200, "body": "<html>"}, {"status": 200, "body": {}}, {"cut": True},
+        {"status": 503, "body": "<html>"}, {"status": 200, "body": "<html>"}, {"status": 200, "body": {}},
+        {"cut": True},
         {"status": 200, "body": {"id": "x", "instance_url": "http://127.0.0.1", "access_token": "AQ.canary"}},
         {"status": 400, "body": []},
     ],
