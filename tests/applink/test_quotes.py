@@ -24,13 +24,14 @@ from applink.errors import (
     Unavailable,
 )
 from applink.org import Org
-from applink.quotes import QuoteOrder, Quotes, answer
+from applink.quotes import QuoteChange, QuoteOrder, Quotes, answer
 from models import database
 from models.database import set_org
 from models.intent import intent
 from simulator.running import Simulator
 from tests.applink.conftest import caller_of, soon
 from tests.applink.quoting import DEFAULTS, Shop
+from tests.conformance.serving import Client
 
 
 @pytest.fixture
@@ -404,3 +405,23 @@ def test_a_limit_is_no_quote(shop: Shop, ann: Org, simulator: Simulator) -> None
         shop.quotes.make(order, ann, deadline=soon(), before_write=lambda: simulator.settings(request_limit=0) and None)
     simulator.settings(request_limit=None)
     assert not simulator.records("Quote")
+
+
+def test_at_once_in_odata(shop: Shop, ann: Org, simulator: Simulator, database_url: str) -> None:
+    """Every property that a quote of an ordinary opportunity has is there as soon as it is stored."""
+    made = shop.create(ann, simulator.special("plain"))
+    client = Client(database_url, org=ann.org_id)
+    try:
+        reply = client.get(f"Quotes?$filter=SalesforceId eq '{made.salesforce_id}'&$expand=Lines,Events&$count=true")
+        (row,) = reply.rows
+        empty = {"Tax", "ShippingHandling", "RevisedFromId", "JobId"}
+        assert {name for name, value in row.items() if value is None} == empty
+        assert len(row["Lines"]) == row["LineCount"] == 3 and len(row["Events"]) == 1
+        of_line = {name for line in row["Lines"] for name, value in line.items() if value is None}
+        assert of_line == {"Description"}
+        shop.quotes.delete(QuoteChange(org_id=ann.org_id, quote_id=str(made.quote_id)), ann, deadline=soon())
+        assert client.get(f"Quotes({made.quote_id})").status == 404
+        assert client.get(f"QuoteLines?$filter=QuoteId eq {made.quote_id}").rows == []
+        assert len(client.get(f"QuoteEvents?$filter=QuoteId eq {made.quote_id}").rows) == 2
+    finally:
+        client.close()
