@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,6 +31,7 @@ class ClaimedItem:
     """One opportunity to work on, and all that is needed for it. item_id is also the id of its intent.
 
     attempts: calls made for it before. called_before: the org may have the quote already. cancelled: nothing may begin.
+    error_code, error_message: how the try before ended.
     """
 
     org_id: str
@@ -50,15 +51,16 @@ class ClaimedItem:
     authorization_name: str | None
     called_before: bool
     cancelled: bool
+    error_code: str | None
+    error_message: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """An org with items that could begin now. paused: not yet; probe: its pause is over, one item may find out."""
+    """An org with items that could begin now, were it not paused. A pause ends when the org has answered again."""
 
     org_id: str
     paused: bool
-    probe: bool
 
 
 # One look an org into the index of waiting items, however many wait.
@@ -75,15 +77,14 @@ WITH RECURSIVE org (org_id) AS (
     UNION
     SELECT org_id FROM gateway.job_item WHERE status = 'running' AND lease_until < now()
 )
-SELECT r.org_id, coalesce(p.paused_until > now(), false) AS paused, coalesce(p.paused_until <= now(), false) AS probe
-FROM ready AS r LEFT JOIN gateway.org_pause AS p ON p.org_id = r.org_id
+SELECT r.org_id, p.org_id IS NOT NULL AS paused FROM ready AS r LEFT JOIN gateway.org_pause AS p ON p.org_id = r.org_id
 """)
 
 
 def ready(connection: Connection) -> tuple[Waiting, ...]:
     """The orgs with items to begin now, across all."""
     rows = connection.execute(READY)
-    return tuple(Waiting(org_id=row.org_id, paused=row.paused, probe=row.probe) for row in rows)
+    return tuple(Waiting(org_id=row.org_id, paused=row.paused) for row in rows)
 
 
 # Leases that have ended first, then what waits longest, from each org as many as there is room for.
@@ -113,8 +114,8 @@ WHERE i.org_id = p.org_id AND i.id = p.id
 RETURNING i.org_id, i.job_id, i.id AS item_id, i.sequence, i.opportunity_id, i.lease_no, i.attempts,
     n.id AS intent_id, n.gateway_key, n.quote_id, n.requested_by, n.request_id,
     coalesce(n.arguments ->> 'ifDraftExists', 'create') AS if_draft_exists, j.type, j.authorization_name,
-    n.called_at IS NOT NULL AS called_before, j.cancel_requested_at IS NOT NULL AS cancelled, j.status AS job_status,
-    i.next_at
+    n.called_at IS NOT NULL AS called_before, j.cancel_requested_at IS NOT NULL AS cancelled, i.error_code,
+    i.error_message, j.status AS job_status, i.next_at
 """)
 
 START_JOBS: Final = text("""
@@ -160,6 +161,11 @@ def renew(connection: Connection, held: Sequence[ClaimedItem], *, lease_seconds:
     set_org(connection, ANY_ORG)
     rows = connection.execute(RENEW, _held(held) | {"lease_seconds": lease_seconds})
     return {row.id: row.cancelled for row in rows}
+
+
+def with_cancelled(claimed: ClaimedItem, cancelled: bool) -> ClaimedItem:
+    """The item as it is known after a renewal."""
+    return claimed if claimed.cancelled == cancelled else replace(claimed, cancelled=cancelled)
 
 
 def _held(items: Sequence[ClaimedItem]) -> dict[str, Any]:

@@ -230,7 +230,7 @@ def release(connection: Connection, intent: Intent, *, sweep_after_seconds: floa
     return connection.execute(RELEASE, _fence(intent) | {"seconds": sweep_after_seconds}).rowcount == 1
 
 
-_paused = select(org_pause.c.org_id).where(org_pause.c.org_id == _c.org_id, org_pause.c.paused_until > func.now())
+_paused = select(org_pause.c.org_id).where(org_pause.c.org_id == _c.org_id)
 _age = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("age_seconds", type_=Float))
 # Across orgs, without those that are paused. Intents of jobs belong to their items.
 STALE: Final = (

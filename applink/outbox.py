@@ -49,7 +49,7 @@ WHERE (j.org_id, j.id) IN (
     SELECT o.org_id, o.id FROM gateway.job AS o
     WHERE o.callback_status = 'due' AND o.next_at <= now() AND (o.lease_until IS NULL OR o.lease_until < now())
         AND NOT EXISTS (
-            SELECT FROM gateway.org_pause AS p WHERE p.org_id = o.org_id AND p.paused_until > now())
+            SELECT FROM gateway.org_pause AS p WHERE p.org_id = o.org_id)
     ORDER BY o.next_at, o.id LIMIT :most FOR UPDATE SKIP LOCKED)
 RETURNING j.org_id, j.id AS job_id, j.lease_no, j.attempts, j.callback_url,
     CAST(extract(epoch FROM CASE WHEN j.callback_url IS NULL

@@ -1,8 +1,8 @@
 """What workers agree on about an org: how many calls each may have under way, and whether it is paused.
 
 The sum of all shares of an org is at most ORG_CONCURRENCY, however many workers there are; a share is a lease, so that
-that of a dead worker falls to the others. A paused org gets no call; after the pause one worker's one item finds out
-whether it can end, else it is twice as long. In: a connection within a transaction. Only the worker uses it.
+that of a dead worker falls to the others. A paused org gets no call; after the pause one worker asks it
+once whether it can end, else the next is twice as long. In: a connection within a transaction. Only the worker uses it.
 """
 
 from __future__ import annotations
@@ -93,15 +93,24 @@ def pause(
 
 PROBE: Final = text("""
 UPDATE gateway.org_pause SET probe_by = :worker, paused_until = now() + make_interval(secs => :seconds)
-WHERE org_id = :org_id AND paused_until <= now()
+WHERE org_id = (
+    SELECT org_id FROM gateway.org_pause WHERE paused_until <= now() ORDER BY paused_until LIMIT 1
+    FOR UPDATE SKIP LOCKED)
+RETURNING org_id
 """)
 
 
-def take_probe(connection: Connection, org_id: str, worker: str, *, seconds: float) -> bool:
-    """Whether this worker may try one item after a pause; for the others the org stays paused for so many seconds."""
-    return connection.execute(PROBE, {"org_id": org_id, "worker": worker, "seconds": seconds}).rowcount == 1
+def take_probe(connection: Connection, worker: str, *, seconds: float) -> str | None:
+    """An org whose pause is over, for this worker to ask once; for the others it stays paused for so many seconds."""
+    found: str | None = connection.execute(PROBE, {"worker": worker, "seconds": seconds}).scalar()
+    return found
 
 
 def resume(connection: Connection, org_id: str) -> bool:
-    """End an org's pause: its probe has succeeded, or an operator says so."""
+    """End an org's pause: it has answered, or an operator says so."""
     return connection.execute(text("DELETE FROM gateway.org_pause WHERE org_id = :o"), {"o": org_id}).rowcount == 1
+
+
+def leave(connection: Connection, worker: str) -> None:
+    """Give up all shares: the worker ends."""
+    connection.execute(text("DELETE FROM gateway.org_share WHERE worker = :worker"), {"worker": worker})

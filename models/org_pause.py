@@ -9,7 +9,7 @@ from sqlalchemy import Column, Integer, PrimaryKeyConstraint, Table, text
 
 from models.base import NOW, metadata, moment, record_id, string
 
-# An org that takes no more requests. The row stays until a first item, the probe, has succeeded after the pause.
+# An org that takes no more requests. The row stays until the org has answered a first question after the pause.
 org_pause = Table(
     "org_pause",
     metadata,
@@ -18,7 +18,7 @@ org_pause = Table(
     moment("since", nullable=False, default=NOW),
     Column("pauses", Integer, nullable=False, server_default=text("1")),
     string("reason", 255),
-    # The worker whose one item finds out whether the pause can end; others see the org paused meanwhile.
+    # The worker that asks whether the pause can end; for others the org stays paused meanwhile.
     string("probe_by", 120),
     PrimaryKeyConstraint("org_id"),
 )

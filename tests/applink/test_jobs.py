@@ -388,34 +388,33 @@ def test_workers_share_an_orgs_calls(engine: Engine) -> None:
         assert divide(connection, "w1", most=5) == 5
 
 
-def test_a_pause_grows_and_ends_with_a_probe(engine: Engine) -> None:
+def test_a_pause_grows_and_ends_with_an_answer(engine: Engine) -> None:
     def left(connection: Connection) -> float:
-        return float(
-            connection.execute(text("SELECT extract(epoch FROM paused_until - now()) FROM gateway.org_pause")).scalar()
-        )
+        seconds = connection.execute(text("SELECT extract(epoch FROM paused_until - now()) FROM gateway.org_pause"))
+        return float(seconds.scalar_one())
 
     def over(connection: Connection) -> None:
         connection.execute(text("UPDATE gateway.org_pause SET paused_until = now() - interval '1 s'"))
 
-    limits = {"reason": "REQUEST_LIMIT_EXCEEDED", "first_seconds": 60.0, "most_seconds": 900.0}
+    limits: dict[str, Any] = {"reason": "REQUEST_LIMIT_EXCEEDED", "first_seconds": 60.0, "most_seconds": 900.0}
     submit(engine, new_job(1))
     with engine.begin() as connection:
         assert shares.pause(connection, ORG, **limits)
         assert not shares.pause(connection, ORG, **limits), "seven others were under way"
-        assert left(connection) == 60 and not shares.take_probe(connection, ORG, "w1", seconds=60)
-        assert claims.ready(connection) == (claims.Waiting(org_id=ORG, paused=True, probe=False),)
+        assert left(connection) == 60 and shares.take_probe(connection, "w1", seconds=60) is None
+        assert claims.ready(connection) == (claims.Waiting(org_id=ORG, paused=True),)
         over(connection)
-        assert claims.ready(connection) == (claims.Waiting(org_id=ORG, paused=False, probe=True),)
-        assert shares.take_probe(connection, ORG, "w1", seconds=60)
-        assert not shares.take_probe(connection, ORG, "w2", seconds=60)
+        assert claims.ready(connection) == (claims.Waiting(org_id=ORG, paused=True),), "until it has answered"
+        assert shares.take_probe(connection, "w1", seconds=60) == ORG
+        assert shares.take_probe(connection, "w2", seconds=60) is None
         assert shares.pause(connection, ORG, **limits)
         assert left(connection) == 120
         for expected in (240, 480, 900, 900):
             over(connection)
-            assert shares.take_probe(connection, ORG, "w1", seconds=60)
+            assert shares.take_probe(connection, "w1", seconds=60) == ORG
             assert shares.pause(connection, ORG, **limits)
             assert left(connection) == expected
         assert shares.resume(connection, ORG) and not shares.resume(connection, ORG)
-        assert claims.ready(connection) == (claims.Waiting(org_id=ORG, paused=False, probe=False),)
+        assert claims.ready(connection) == (claims.Waiting(org_id=ORG, paused=False),)
         assert shares.pause(connection, ORG, **limits, at_least_seconds=300)
         assert left(connection) == 300
