@@ -25,8 +25,9 @@ from models.quote import quote
 
 POLL_SECONDS: Final = 0.2
 
-# Two numbers name the lock: the gateway's drafts, and the opportunity.
-LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtext('gateway.draft'), hashtext(:org_id || :opportunity_id))")
+# Two numbers name the lock: the gateway's drafts, and the opportunity. Nobody waits for it with a connection in hand,
+# since its holder needs a second one.
+LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('gateway.draft'), hashtext(:org_id || :opportunity_id))")
 
 
 class Overtaken(Exception):
@@ -63,10 +64,11 @@ class Turn:
     def begin(self, seen: int, mark: Callable[[], None]) -> None:
         """Mark this request as having called the org. Raises: Overtaken where another was since `wait`."""
         with self.engine.begin() as connection:
-            connection.execute(LOCK, {"org_id": self.org_id, "opportunity_id": self.opportunity_id})
-            if self._state(connection) != (seen, 0):
-                raise Overtaken
-            mark()
+            of = {"org_id": self.org_id, "opportunity_id": self.opportunity_id}
+            if connection.execute(LOCK, of).scalar_one() and self._state(connection) == (seen, 0):
+                return mark()
+        time.sleep(POLL_SECONDS)
+        raise Overtaken
 
     def _state(self, connection: Connection) -> tuple[int, int]:
         """How many other intents have called the org for this opportunity, and how many of them have not ended."""
