@@ -13,7 +13,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -138,7 +137,7 @@ class SdkOrg:
         if kept is not None:
             return kept[0]
         try:
-            found = self._ask(lambda session: describing(session, type_name), deadline)
+            found = self._ask(describing(self._known, type_name), deadline)
         except NotFound:
             found = None
         self._described.put(self._known, type_name, found)
@@ -148,15 +147,15 @@ class SdkOrg:
         """All of the nodes or none. Raises: the guilty node's error, which it names; InvalidRequest above 500."""
         if not 0 < len(nodes) <= MOST_NODES:
             raise InvalidRequest(f"A graph has 1 to {MOST_NODES} nodes, not {len(nodes)}.")
-        return self._ask(lambda session: writing(session, nodes), deadline)
+        return self._ask(writing(self._known, nodes), deadline)
 
     def create(self, type_name: str, fields: Mapping[str, Any], *, deadline: float) -> str:
         """A new record or Platform Event; its id."""
-        return self._ask(lambda session: creating(session, type_name, fields), deadline)
+        return self._ask(creating(self._known, type_name, fields), deadline)
 
     def update(self, type_name: str, record_id: str, fields: Mapping[str, Any], *, deadline: float) -> None:
         """Change a record."""
-        self._ask(lambda session: updating(session, type_name, record_id, fields), deadline)
+        self._ask(updating(self._known, type_name, record_id, fields), deadline)
 
     def delete(self, type_name: str, record_id: str, *, deadline: float) -> None:
         """Delete a record; as a graph of one, since a DELETE is repeated by the HTTP client when a connection ends."""
@@ -169,33 +168,32 @@ class SdkOrg:
         """
         checked = self._callback_url(callback_url, self.domain_url)
         path = checked.removeprefix(self.domain_url)
-        return self._ask(lambda _: delivering(path, body), deadline)
+        return self._ask(delivering(path, body), deadline)
 
-    def _ask(self, make: Callable[[Session], Call[T]], deadline: float) -> T:
-        call = make(self._known)
-        return self._wait(self._send(make, deadline), deadline, call.what, writes=call.writes)
+    def _ask(self, call: Call[T], deadline: float) -> T:
+        return self._wait(self._send(call, deadline), deadline, call.what, writes=call.writes)
 
-    async def _send(self, make: Callable[[Session], Call[T]], deadline: float) -> T:
+    async def _send(self, call: Call[T], deadline: float) -> T:
         """Send, and once more with another token when the org has ended this one: nothing had happened then."""
         session = await self._sessions.current(deadline)
         self._calls += 1
         try:
-            return await self._sender.send(make(session), session, deadline)
+            return await self._sender.send(call, session, deadline)
         except SessionEnded:
             pass
         session = await self._sessions.renewed(session, deadline)
         self._calls += 1
-        return await self._sender.send(make(session), session, deadline)
+        return await self._sender.send(call, session, deadline)
 
     async def _query(self, soql: Soql, deadline: float) -> list[Record]:
-        page = await self._send(lambda session: querying(session, soql), deadline)
+        page = await self._send(querying(self._known, soql), deadline)
         return [await self._whole(record, deadline) for record in await self._rest(page, deadline)]
 
     async def _rest(self, page: dict[str, Any], deadline: float) -> list[dict[str, Any]]:
         """The records of a page and of those that follow it."""
         records = list(page["records"])
         while not page["done"]:
-            page = await self._send(partial(following, str(page["nextRecordsUrl"])), deadline)
+            page = await self._send(following(str(page["nextRecordsUrl"])), deadline)
             records.extend(page["records"])
         return records
 
@@ -234,7 +232,7 @@ def querying(session: Session, soql: Soql) -> Call[dict[str, Any]]:
     return Call(method="GET", path=path, read=_page, what="the query")
 
 
-def following(path: str, _: Session) -> Call[dict[str, Any]]:
+def following(path: str) -> Call[dict[str, Any]]:
     """A further page. path: as the org gave it; anything but a path of its REST API is unreadable."""
     if not path.startswith("/services/data/") or not path.isascii() or not path.isprintable():
         raise refusals.unanswered("gave an answer that cannot be read", what="the query", writes=False)

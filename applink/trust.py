@@ -79,7 +79,7 @@ class Trust:
         self._test_domains = frozenset(origin(domain) for domain in test_domains)
         self._proofs = Proofs(clock)
 
-    def prove(self, headers: Mapping[str, str], *, deadline: float | None = None) -> Caller:
+    def prove(self, headers: Mapping[str, str], deadline: float | None = None) -> Caller:
         """The caller of one request. headers: names in lower case.
 
         Raises: ContextMissing, TokenRejected, NotAuthenticated 401; InvalidContext 400; OrgNotAllowed 403;
