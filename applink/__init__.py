@@ -3,7 +3,7 @@
     context         x-client-context -> Caller          trust          is the caller who it says it is
     org             what is asked of an org, as values   salesforce     the one sender, over the heroku-applink SDK
     opportunities   SOQL -> OpportunityToPrice           quotes         intent, graph, rows: one quote, never two
-    quote_rows      a quote as rows and events           quote_changes  updateQuote, deleteQuote: org first, then the row
+    quote_rows      a quote as rows and events           quote_changes  updateQuote, deleteQuote: the org first
     jobs, outbox    the queue and the callbacks owed     worker         who works them off
     operations      one file an operation                endpoints, openapi   routes and contract from those files
 
