@@ -18,10 +18,11 @@ from werkzeug.exceptions import HTTPException
 import settings as gateway_settings
 from applink import endpoints
 from applink import errors as applink_errors
-from applink.authorizations import JwtLogin, Orgs
+from applink.authorizations import Orgs
 from applink.context import Caller
 from applink.operation import Desk
 from applink.quotes import Quotes
+from applink.tokens import JwtLogin
 from applink.trust import Trust
 from models import credential, database
 from models import exposure as _exposure

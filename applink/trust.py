@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from applink.authorizations import Orgs, origin, session_of
+from applink.authorizations import Orgs, session_of
 from applink.context import Caller
 from applink.errors import (
     ContextMissing,
@@ -34,6 +34,7 @@ from applink.errors import (
 )
 from applink.refusals import read_errors
 from applink.sending import Answer, Call
+from applink.tokens import origin
 from odata.edm.record_ids import widen_record_id
 
 HEADER: Final = "x-client-context"

@@ -16,9 +16,10 @@ from heroku_applink import authorization as sdk_settings
 from sqlalchemy import Engine
 
 import models.database
-from applink.authorizations import JwtLogin, Orgs, origin
+from applink.authorizations import Orgs
 from applink.errors import OperationError, OrgNotAllowed, OrgUnavailable
 from applink.org import Org, Soql
+from applink.tokens import JwtLogin, origin
 from simulator.running import Simulator
 from tests.applink.conftest import caller_of, soon
 

@@ -30,7 +30,7 @@ from applink.errors import (
     SessionEnded,
 )
 from applink.org import Delete, Node, Org, Reference, Soql, Upsert
-from applink.salesforce import decode, encode
+from applink.rest_calls import decode, encode
 from applink.sending import Guard, is_public
 from applink.soql import Children, select
 from simulator.running import Simulator, free_port
