@@ -138,13 +138,10 @@ def add(connection: Connection, row: QuoteRow, lines: Sequence[LineRow], event: 
     An org may give a number twice (its admin can set the counter back): the second quote then has none here.
     """
     values = asdict(row) | {"synced_at": func.now()}
-    if row.quote_number is not None and _is_taken(connection, row):
-        values["quote_number"] = None
-    added = connection.execute(
-        upsert(quote).values(values).on_conflict_do_nothing(index_elements=["org_id", "id"]).returning(quote.c.id)
-    ).first()
-    if added is None:
-        return False
+    if not _inserted(connection, values):
+        if _is_stored(connection, row):
+            return False
+        connection.execute(insert(quote).values(values | {"quote_number": None}))
     _add_lines(connection, row, lines)
     add_event(connection, row, event)
     return True
@@ -226,6 +223,18 @@ def _is(quote_id: str) -> Any:
         return quote.c.id == UUID(quote_id)
     except ValueError:
         return quote.c.salesforce_id == widen_record_id(quote_id)
+
+
+def _inserted(connection: Connection, values: Mapping[str, Any]) -> bool:
+    """Whether no other row stood in the way. Any unique index counts: two who store one row meet at any of them."""
+    added = upsert(quote).values(values).on_conflict_do_nothing().returning(quote.c.id)
+    return connection.execute(added).first() is not None
+
+
+def _is_stored(connection: Connection, row: QuoteRow) -> bool:
+    """Whether this quote has a row, deleted or not."""
+    stored = select(quote.c.id).where(quote.c.org_id == row.org_id, quote.c.id == row.id)
+    return connection.execute(stored).first() is not None
 
 
 def _is_taken(connection: Connection, row: QuoteRow) -> bool:
