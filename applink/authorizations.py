@@ -123,10 +123,10 @@ class Orgs:
         """A caller's callback address, absolute. Raises: InvalidCallbackUrl when it leaves the caller's org."""
         return self._callback_url(url, caller.domain_url)
 
-    def known_orgs(self) -> tuple[str, ...]:
+    def known_orgs(self, *, deadline: float | None = None) -> tuple[str, ...]:
         """Orgs that have a named authorization. Raises: OrgUnavailable when the add-on must be asked and cannot be."""
         if None in self._authorizations:
-            return (self._session(self._authorizations[None], None).org_id,)
+            return (self._session(self._authorizations[None], deadline).org_id,)
         return tuple(org_id for org_id in self._authorizations if org_id is not None)
 
     def authorization_name(self, org_id: str) -> str:

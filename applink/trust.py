@@ -91,7 +91,7 @@ class Trust:
         if self._verify_basic is not None:
             return self._credential(headers, self._verify_basic, deadline)
         caller = read_context(headers.get(HEADER), test_domains=self._test_domains)
-        if caller.org_id not in (self._served or self._orgs.known_orgs()):
+        if caller.org_id not in (self._served or self._orgs.known_orgs(deadline=deadline)):
             raise OrgNotAllowed(f"This gateway does not serve org {caller.org_id}.")
         self._prove_token(caller, deadline)
         return caller
@@ -231,7 +231,7 @@ def _domain(text: str, test_domains: Collection[str]) -> str:
     if parts is None:
         raise InvalidContext("orgDomainUrl in x-client-context is not the address of an org.")
     scheme, host, port = parts
-    found = f"{scheme}://{host}" + (f":{port}" if port else "")
+    found = f"{scheme}://" + (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
     if found in test_domains:
         return found
     if scheme != "https" or port not in (None, 443) or not _is_salesforce(host):

@@ -95,6 +95,12 @@ def test_what_is_made_of_its_members(changes: Any, member: str, value: Any, simu
     assert getattr(found, member) == value
 
 
+def test_a_test_domain_may_be_an_ipv6_address(simulator: Simulator) -> None:
+    there = "http://[::1]:8010"
+    given = header(members(simulator, orgDomainUrl=there))[HEADER]
+    assert read_context(given, test_domains=(there,)).domain_url == there
+
+
 USER = {"userId": "005bZ0000000001QAA", "username": "ann@acme.example"}
 BAD: list[tuple[str, Any, type[OperationError]]] = [
     ("no org id", {"orgId": ABSENT}, InvalidContext),
