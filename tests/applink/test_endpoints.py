@@ -79,7 +79,110 @@ def test_the_token_of_another_user_proves_nothing(place: Place) -> None:
 def test_an_org_that_is_not_served_is_refused(place: Place) -> None:
     ann = place.apex.sign_in("ann")
     foreign = replace(ann, org_id="00DxY0000000002UAA")
-.encode() + made.body
+    reply = place.ask("createQuote", {"opportunityId": PLAIN}, user=foreign, through="direct")
+    assert (reply.status, reply.body["code"]) == (403, "OrgNotAllowed") and calls(place) == []
+
+
+BODIES = {
+    "empty": b"",
+    "no object": b"[]",
+    "cut": b'{"opportunityId":',
+    "twice": b'{"opportunityId":"a","opportunityId":"b"}',
+    "deep": b"[" * 10_000,
+    "digits": b'{"opportunityId":' + b"1" * 100_000 + b"}",
+    "surrogate": b'{"opportunityId":"\\ud800"}',
+    "nul": b'{"opportunityId":"\\u0000"}',
+    "not utf-8": b'{"opportunityId":"\xff"}',
+    "unknown": b'{"opportunityId":"006bZ0000000001QAA","ownerId":"x"}',
+    "soql": b'{"opportunityId":"\' OR Name LIKE \'%"}',
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_bad_body_is_refused_before_anybody_is_asked(place: Place, name: str) -> None:
+    made = place.apex.prepare("createQuote", BODIES[name], through="direct")
+    reply = place.apex.send(made)
+    assert reply.status == 400 and set(reply.body) == {"code", "message", "requestId"} and calls(place) == []
+
+
+def test_two_thousand_hostile_ids_are_refused_and_the_org_is_not_asked(place: Place) -> None:
+    """Bar 37."""
+    reply = place.ask(
+        "createQuotes", {"opportunityIds": [f"{'x' * (number % 15)}' OR '1'='1" for number in range(2000)]}
+    )
+    assert (reply.status, reply.body["code"]) == (400, "InvalidId") and calls(place) == []
+    assert reply.body["message"].endswith("And 1990 more of 2000.")
+
+
+def test_a_long_body_is_refused(place: Place) -> None:
+    made = place.apex.prepare("createQuotes", b" " * 300_000, through="direct")
+    reply = place.apex.send(made)
+    assert (reply.status, reply.body["code"]) == (413, "PayloadTooLarge") and "256000" in reply.body["message"]
+    head = b"POST /applink/createQuotes HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    answer = exchange(place.gateway.port, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 5 + b"0\r\n\r\n")
+    assert answer.status == 413
+
+
+def test_only_json_is_read(place: Place) -> None:
+    reply = place.ask("createQuote", {"opportunityId": PLAIN}, through="direct", headers={"Content-Type": "text/plain"})
+    assert reply.status == 400 and "application/json" in reply.body["message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_another_method_is_told_the_right_one(place: Place, method: str) -> None:
+    answer = send(f"{place.gateway.url}/applink/createQuote", method, {}, seconds=10)
+    assert answer.status == 405 and answer.header("allow") == "POST"
+    assert method == "HEAD" or answer.json()["code"] == "MethodNotAllowed"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/applink", "/applink/", "/applink/nothing", "/applink/createQuote/", "/applink//createQuote", "/applink/a/b",
+     "/applink/CreateQuote", "/applink/createQuote%2f", "/applink/../applink/createQuote", "/applink/%2e%2e/x"],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_is_no_operation_is_a_flat_404_and_never_a_redirect(place: Place, path: str, method: str) -> None:
+    answer = send(f"{place.gateway.url}{path}", method, {"Content-Type": "application/json"}, b"{}", seconds=10)
+    assert answer.status == 404
+    assert set(answer.json()) == {"code", "message", "requestId"} and answer.json()["code"] == "NoOperation"
+
+
+FORGED: dict[str, tuple[str, dict[str, str]]] = {
+    "SCRIPT_NAME": ("/odata/createQuote", {"SCRIPT_NAME": "/odata"}),
+    "PATH_INFO": ("/odata/v4/", {"PATH_INFO": "/applink/createQuote"}),
+    "Script-Name": ("/odata/applink/createQuote", {"Script-Name": "/odata"}),
+    "two slashes": ("//applink/createQuote", {}),
+    "dots after odata": ("/odata/../applink/createQuote", {}),
+    "dots after the root": ("/odata/v4/../../applink/createQuote", {}),
+    "coded dots": ("/odata/%2e%2e/applink/createQuote", {}),
+    "coded dots and slash": ("/odata/%2e%2e%2fapplink%2fcreateQuote", {}),
+    "semicolon": ("/odata/..;/applink/createQuote", {}),
+    "backslash": ("/odata/..%5capplink%5ccreateQuote", {}),
+    "after healthcheck": ("/healthcheck/../applink/createQuote", {}),
+    "after openapi": ("/openapi/../applink/createQuote", {}),
+    "coded twice": ("/odata/%252e%252e/applink/createQuote", {}),
+    "method override": ("/odata/v4/$batch", {"X-HTTP-Method": "POST", "X-Original-URL": "/applink/createQuote"}),
+    "rewrite": ("/odata/v4/", {"X-Rewrite-URL": "/applink/createQuote"}),
+    "prefix": ("/odata/createQuote", {"X-Forwarded-Prefix": "/odata"}),
+    "NUL": ("/odata/%00/../applink/createQuote", {}),
+    "fragment": ("/odata/%23/../applink/createQuote", {}),
+    "query": ("/odata/?/../applink/createQuote", {}),
+    "absolute": ("http://x/odata/../applink/createQuote", {}),
+    "absolute, two slashes": ("http://x//applink/createQuote", {}),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_context_reaches_no_operation_past_the_mesh(place: Place, name: str) -> None:
+    """Bar 3: the context is a real one of ann's; only the mesh's own header is missing, so its checks are bypassed."""
+    path, more = FORGED[name]
+    made = place.apex.prepare("createQuote", {"opportunityId": place.simulator.special("plain")}, through="direct")
+    before = place.count("intent")
+    head = "".join(f"{key}: {value}\r\n" for key, value in ({**made.headers, **more}).items())
+    raw = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}Content-Length: {len(made.body)}\r\n\r\n"
+    ).encode() + made.body
     assert place.simulator.mesh_url
     answer = exchange(int(place.simulator.mesh_url.rpartition(":")[2]), raw)
     assert answer.status >= 400
