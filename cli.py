@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -170,6 +171,85 @@ def doctor() -> None:
     for finding in found:
         click.echo(f"{'ok    ' if finding.well else 'WRONG '} {finding.what}: {finding.said}")
     sys.exit(0 if all(finding.well for finding in found) else 1)
+
+
+@main.command()
+def worker() -> None:
+    """Work in the background: jobs, callbacks, what was begun and not ended. Any number of them may run."""
+    import app
+    from applink.item_work import Limits
+    from applink.worker import Worker
+
+    settings = _settings("DATABASE_URL")
+    logging.basicConfig(
+        level=settings.log_level.upper(), stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    limits = Limits(
+        concurrency=settings.worker_concurrency,
+        org_concurrency=settings.org_concurrency,
+        poll_seconds=settings.worker_poll_seconds,
+        intent_settle_seconds=settings.intent_settle_seconds,
+        **{one: getattr(settings, one) for one in _OF_THE_SAME_NAME},
+    )
+    own = app.domain_engine(settings, connections=4, name="gateway worker")
+    makers = app.domain_engine(settings, connections=2, name="gateway worker quotes")
+    working = Worker(own, app.orgs(settings), app.quotes(settings, makers), limits)
+    working.handle_signals()
+    working.run()
+    sys.stdout.flush()
+    os._exit(0)  # whatever is still under way is looked up by others: nothing waits for its threads
+
+
+_OF_THE_SAME_NAME = (
+    "lease_seconds", "item_attempts", "retry_most_seconds", "org_pause_seconds", "org_pause_most_seconds",
+    "shutdown_seconds", "keep_jobs_days", "keep_intents_days", "keep_keys_days",
+)  # fmt: skip
+
+
+class _Queue(click.Group):
+    """Commands of `applink.cli`, which is loaded only when one of them is asked for. table: which of its tables."""
+
+    def __init__(self, *given: Any, table: str = "", **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from applink import cli
+
+        return sorted(getattr(cli, self._table))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from applink import cli
+
+        found: click.Command | None = getattr(cli, self._table).get(cmd_name)
+        return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_line():
+            return super().invoke(ctx)
+
+
+@main.group("jobs", cls=_Queue, table="JOBS")
+@click.pass_context
+def jobs(ctx: click.Context) -> None:
+    """The jobs of every org: list, show, retry, cancel."""
+    ctx.obj = _settings("DATABASE_URL").database_url
+
+
+@main.group("callbacks", cls=_Queue, table="CALLBACKS")
+@click.pass_context
+def callbacks(ctx: click.Context) -> None:
+    """Callbacks and events that ended jobs still owe: list, resend, abandon."""
+    ctx.obj = _settings("DATABASE_URL").database_url
+
+
+@main.command()
+def status() -> None:
+    """Show the queue: depth, oldest wait, leases, callbacks, paused orgs and until when, workers."""
+    from applink import cli
+
+    with _one_line():
+        cli.show_status(_settings("DATABASE_URL").database_url)
 
 
 class _Simulator(click.Group):
