@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-postgres bench check coverage format db seed golden venv venv-dev clean
+.PHONY: help run demo test test-slow test-postgres bench check coverage format db seed golden venv venv-dev clean
 
 # The first Python of these that is 3.11 or newer; `make run PYTHON=/path/to/python` names one.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -21,6 +21,9 @@ help: ## this list
 
 run: venv ## start the gateway with demo data on a database of its own (DATABASE_URL: on that one); PORT=8001 moves it
 	@exec $(VENV)/python -m local run
+
+demo: venv ## make run, and one page of the simulated org: quotes, jobs, and a worker to be killed
+	@exec $(VENV)/python -m local demo
 
 test: venv-dev ## every fast test, on a database of its own (TEST_DATABASE_URL: a server where it may make some)
 	@$(PYTEST) -m 'not slow' -n $(WORKERS) $(TESTS)

@@ -1,5 +1,7 @@
 """`make run`: database, migration, demo data, then the processes of Procfile.local, until Ctrl-C.
 
+`make demo` is the same with Procfile.demo, where the worker may be killed, and shows the simulated org's page.
+
 With DATABASE_URL set it uses that database: it migrates it, never seeds it nor makes a credential there, and starts no
 simulated org beside it.
 """
@@ -14,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+import webbrowser
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
@@ -30,10 +33,11 @@ from local.trouble import Trouble, say
 
 DATABASE = "gateway"
 DEMO_QUOTES = 1000
+DEMO = "Procfile.demo"
 _ANSWER_SECONDS = 60.0
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], *, procfile: str = "Procfile.local") -> int:
     """Run until a signal or until a process ends; its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
@@ -53,7 +57,14 @@ def main(arguments: list[str]) -> int:
             _fill(url)
             _own(simulated.RECORDS)
             _remember(url, _secret(), org)
-            return _serve(settings, url, org)
+            return _serve(settings, url, org, procfile)
+
+
+def demo(arguments: list[str]) -> int:
+    """`make demo`. Raises: Trouble where there would be no simulated org to show."""
+    if _settings().database_url:
+        raise Trouble("make demo works on the embedded database only: unset DATABASE_URL")
+    return main(arguments, procfile=DEMO)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -145,8 +156,10 @@ def _applink(org: Simulated | None) -> dict[str, str]:
     return {} if org is None else {name: os.environ.get(name) or text for name, text in org.settings().items()}
 
 
-def _serve(settings: gateway_settings.Settings, url: str, org: Simulated | None) -> int:
-    """Run Procfile.local and tell what to paste once the web server answers."""
+def _serve(
+    settings: gateway_settings.Settings, url: str, org: Simulated | None, procfile: str = "Procfile.local"
+) -> int:
+    """Run a Procfile and tell what to paste once the web server answers."""
     environ = os.environ | _applink(org) | {
         "DATABASE_URL": url,
         "GATEWAY_SECRET": settings.gateway_secret or _secret(),
@@ -159,17 +172,31 @@ def _serve(settings: gateway_settings.Settings, url: str, org: Simulated | None)
         environ |= {"SIM_PORT": str(org.port), "MESH_PORT": str(org.mesh_port), "SIM_TARGET": _here(settings)}
     chosen = _processes(environ, org)
     say(f"starting {' and '.join(chosen)}")
-    words = ["start", "-f", "Procfile.local", "-e", os.devnull, "-p", str(settings.port), *chosen]
+    words = ["start", "-f", procfile, "-e", os.devnull, "-p", str(settings.port), *chosen]
     processes = subprocess.Popen([sys.executable, "-m", "honcho", *words], cwd=servers.PROJECT, env=environ)
     try:
         if _answers(settings, org, processes):
             print(_what_to_paste(settings, org), flush=True)
+            if org is not None and procfile == DEMO:
+                _show(org)
         return processes.wait()
     except KeyboardInterrupt:
         say("stopping")
         return 0
     finally:
         _end(processes)
+
+
+def _show(org: Simulated) -> None:
+    """Say where the page is, and open it where there is a browser with a screen."""
+    from simulator.demo import first_page
+
+    url = f"http://127.0.0.1:{org.port}{first_page()}"
+    print(f"  Demo page      {url}\n", flush=True)
+    has_screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if has_screen:
+        with contextlib.suppress(webbrowser.Error):
+            webbrowser.open(url)
 
 
 def _processes(environ: Mapping[str, str], org: Simulated | None) -> list[str]:

@@ -9,7 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
-from simulator import addon, app
+from simulator import addon, app, demo
+from simulator.demo import Demo
 from simulator.world import ADDON_TOKEN, OPPORTUNITIES, World
 
 
@@ -34,6 +35,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="file that keeps what is changed over a restart")
     parser.add_argument("--opportunities", type=int, default=OPPORTUNITIES, help="how many the first org has")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="how long every call takes at least")
+    parser.add_argument("--worker", type=Path, help="file of the supervisor whose worker the demo page may kill")
     return parser.parse_args(arguments)
 
 
@@ -41,10 +43,19 @@ async def _serve(world: World, options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with app.serving(world):
+    async with app.serving(world, _page(options)):
         with _mesh(options):
             print(f"simulator: org and add-on on http://127.0.0.1:{options.port}", flush=True)
             await stop.wait()
+
+
+def _page(options: argparse.Namespace) -> Demo | None:
+    """The demo page; it needs a gateway behind a mesh."""
+    if options.mesh_port is None:
+        return None
+    return demo.made(
+        port=options.port, gateway=options.target.rstrip("/"), mesh_port=options.mesh_port, worker_file=options.worker
+    )
 
 
 def _mesh(options: argparse.Namespace) -> contextlib.AbstractContextManager[object]:

@@ -14,8 +14,9 @@ from typing import Final
 
 from aiohttp import web
 
-from simulator import addon, callbacks, control, login, rest
+from simulator import addon, callbacks, control, demo, login, rest
 from simulator.calls import Answer, Call, refusal
+from simulator.demo import Demo
 from simulator.errors import SalesforceError
 from simulator.faults import Fault
 from simulator.world import Recorded, World, token_hash
@@ -25,10 +26,11 @@ LONGEST_LINE: Final = 64 * 1024
 
 
 class Front:
-    """The server of one world."""
+    """The server of one world. page: the demo page, where there is a gateway to show."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, page: Demo | None = None) -> None:
         self.world = world
+        self.page = page
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request."""
@@ -36,6 +38,8 @@ class Front:
         call = self._call(request, body)
         if call.path.startswith(control.PREFIX):
             return _response(control.answer(self.world, call))
+        if self.page is not None and demo.is_for_demo(call):
+            return _response(await asyncio.to_thread(self.page.answer, call))
         record = self._record(call)
         fault = self.world.faults.meet(call.method, request.path_qs, body, record.user)
         record.fault = fault.id if fault else None
@@ -157,9 +161,11 @@ def _response(answer: Answer) -> web.Response:
 
 
 @contextlib.asynccontextmanager
-async def serving(world: World) -> AsyncIterator[None]:
+async def serving(world: World, page: Demo | None = None) -> AsyncIterator[None]:
     """Within: the world answers on 127.0.0.1 and, where it exists, on ::1. Raises: OSError when the port is taken."""
-    server = web.Server(Front(world).handle, access_log=None, max_line_size=LONGEST_LINE, max_field_size=LONGEST_LINE)
+    server = web.Server(
+        Front(world, page).handle, access_log=None, max_line_size=LONGEST_LINE, max_field_size=LONGEST_LINE
+    )
     runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
     try:
