@@ -7,6 +7,7 @@ request with the same request key or by a worker.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from applink.quotes import IfDraftExists, Made, QuoteOrder
 from models.database import set_org
 
 POLL_SECONDS: Final = 0.1
+AWAY: Final = (DBAPIError, NoConnection)
 LEASE_MARGIN_SECONDS: Final = 5.0
 """A request that does not end at its deadline has died; only then may another take its intent."""
 
@@ -58,10 +60,9 @@ def run(desk: Desk, caller: Caller, request: CreateQuoteRequest, call: Call) -> 
     """
     org = desk.orgs.of_caller(caller)
     while True:
-        intent = _opened(desk, caller, request, call)
+        intent, held = _opened(desk, caller, request, call)
         if intent.status == "settled":
             return _answered(desk, intent)
-        held = _taken(desk, intent, call)
         if held is not None:
             try:
                 return _make(desk, org, request, held, call)
@@ -70,7 +71,8 @@ def run(desk: Desk, caller: Caller, request: CreateQuoteRequest, call: Call) -> 
         _wait(desk, intent, call)
 
 
-def _opened(desk: Desk, caller: Caller, request: CreateQuoteRequest, call: Call) -> Intent:
+def _opened(desk: Desk, caller: Caller, request: CreateQuoteRequest, call: Call) -> tuple[Intent, Intent | None]:
+    """The intent of the key, and the same held by this request unless somebody else works on it, or it has ended."""
     wish = NewIntent(
         org_id=caller.org_id,
         operation=CREATE_QUOTE.name,
@@ -81,17 +83,13 @@ def _opened(desk: Desk, caller: Caller, request: CreateQuoteRequest, call: Call)
         request_id=call.request_id,
         arguments={"ifDraftExists": request.if_draft_exists or "create"},
     )
+    lease_seconds = max(call.deadline - time.monotonic(), 0.0) + LEASE_MARGIN_SECONDS
     with desk.engine.begin() as connection:
         intent, _ = intents.open_or_find(connection, wish)
-    return intent
-
-
-def _taken(desk: Desk, intent: Intent, call: Call) -> Intent | None:
-    left = call.deadline - time.monotonic()
-    with desk.engine.begin() as connection:
-        return intents.take(
-            connection, intent.org_id, intent.id, f"createQuote {uuid4()}", max(left, 0.0) + LEASE_MARGIN_SECONDS
-        )
+        held = None
+        if intent.status == "open":
+            held = intents.take(connection, intent.org_id, intent.id, f"createQuote {uuid4()}", lease_seconds)
+    return intent, held
 
 
 def _wait(desk: Desk, intent: Intent, call: Call) -> None:
@@ -121,8 +119,15 @@ def _make(desk: Desk, org: Org, request: CreateQuoteRequest, held: Intent, call:
         if_draft_exists=cast(IfDraftExists, request.if_draft_exists or "create"),
         called_before=held.called_at is not None,
     )
+    called = [order.called_before]
+
+    def before_write() -> None:
+        with desk.engine.begin() as connection:
+            intents.mark_called(connection, held)
+        called[0] = True
+
     try:
-        made = desk.quotes.make(order, org, deadline=call.deadline, before_write=lambda: _mark(desk, held))
+        made = desk.quotes.make(order, org, deadline=call.deadline, before_write=before_write)
     except OutcomeUnknown as problem:
         _let_go(desk, held)
         raise OutcomeUnknown(f"{problem.message} {_same_key(call)}") from None
@@ -132,6 +137,11 @@ def _make(desk: Desk, org: Org, request: CreateQuoteRequest, held: Intent, call:
     except OperationError as problem:
         _fail(desk, held, problem)
         raise
+    except AWAY as problem:
+        _let_go(desk, held)
+        if called[0]:
+            raise OutcomeUnknown(f"The org was asked, and the database is away. {_same_key(call)}") from problem
+        raise
     return _store(desk, held, made, call)
 
 
@@ -139,11 +149,6 @@ def _same_key(call: Call) -> str:
     return (
         f"Send it again with requestKey '{call.key}': that answers this quote if it was made, and makes no second one."
     )
-
-
-def _mark(desk: Desk, held: Intent) -> None:
-    with desk.engine.begin() as connection:
-        intents.mark_called(connection, held)
 
 
 def _store(desk: Desk, held: Intent, made: Made, call: Call) -> Mapping[str, Any]:
@@ -155,20 +160,21 @@ def _store(desk: Desk, held: Intent, made: Made, call: Call) -> Mapping[str, Any
             desk.quotes.store(connection, made)
             if not intents.settle(connection, held, answer, made.quote_id, made.salesforce_id):
                 raise LeaseLost(str(held.id))
-    except (DBAPIError, NoConnection) as problem:
+    except AWAY as problem:
         said = "The quote is in the org, and could not be stored here yet."
         raise OutcomeUnknown(f"{said} {_same_key(call)}") from problem
     return answer
 
 
 def _let_go(desk: Desk, held: Intent) -> None:
-    with desk.engine.begin() as connection:
+    """For whoever comes next; with the database away the lease ends by itself."""
+    with contextlib.suppress(*AWAY), desk.engine.begin() as connection:
         intents.release(connection, held)
 
 
 def _fail(desk: Desk, held: Intent, problem: OperationError) -> None:
     """Those who wait with the same key get the same refusal; whoever comes later may try again."""
-    with desk.engine.begin() as connection:
+    with contextlib.suppress(*AWAY), desk.engine.begin() as connection:
         intents.fail(connection, held, intents.NOT_MADE, f"{problem.status} {problem.code} {problem.message}")
 
 
