@@ -74,6 +74,15 @@ class Simulator:
         said = self._ask("GET", "requests", query={"since": 2**62})
         return {"calls": said["mostCalls"], "queries": said["mostQueries"]}
 
+    def mean_under_way(self, user: str, *, since: int = 0) -> float:
+        """How many calls of a user were under way on average, from the begin of the first to the end of the last."""
+        made = [one for one in self.requests(since=since) if one["user"] == user]
+        if not made:
+            return 0.0
+        ends = max(one["started"] + one["ms"] / 1000 for one in made)
+        seconds = ends - min(one["started"] for one in made)
+        return float(sum(one["ms"] for one in made) / 1000 / seconds)
+
     def forget_requests(self) -> None:
         """An empty record."""
         self._ask("DELETE", "requests")
