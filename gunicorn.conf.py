@@ -21,8 +21,8 @@ threads = _settings.web_threads
 # A request that hangs is ended by its own deadline (odata/sql); this one ends a process that hangs as a whole.
 timeout = 30
 graceful_timeout = 25
-# Longer than whoever keeps connections to us: Heroku's router and Go's HTTP client (the mesh) let go after 90 s. The other
-# way round, a request may meet a connection that is just being closed.
+# Longer than whoever keeps connections to us: Heroku's router and Go's HTTP client (the mesh) let go after 90 s. The
+# other way round, a request may meet a connection that is just being closed.
 keepalive = 100
 # A process is replaced after a while, against leaks nobody knows of; what is known is bounded (tests/bars). Seldom,
 # since it costs: the shapes learned, and up to two seconds without accepting. Busy connections hear `Connection: close`

@@ -18,9 +18,7 @@ def gateway(postgres_server, gateway_server, worker) -> Web:  # type: ignore[no-
     """One process of three threads; no request reaches a table."""
     if not postgres_server.has_database(f"{worker}_empty"):
         postgres_server.create_database(f"{worker}_empty")
-    started: Web = gateway_server(
-        postgres_server.url(f"{worker}_empty"), WEB_CONCURRENCY="1", WEB_THREADS=str(THREADS)
-    )
+    started: Web = gateway_server(postgres_server.url(f"{worker}_empty"), WEB_CONCURRENCY="1", WEB_THREADS=str(THREADS))
     return started
 
 
