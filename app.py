@@ -404,6 +404,7 @@ objects, and any other OData client can read it.</p>
 <ul>
 <li>Service root: <a href="{root}">{root}</a></li>
 <li>Metadata document: <a href="{root}$metadata">{root}$metadata</a></li>
+<li>Operations that Salesforce calls: <a href="/openapi/">/openapi/</a></li>
 <li>Is the database well? <a href="/readiness">/readiness</a></li>
 </ul>
 <p>{who}</p>

@@ -74,9 +74,9 @@ def declared(reply: Reply) -> Reply:
 
 
 @contextlib.contextmanager
-def serving(database_url: str, folder: Path, **variables: str) -> Iterator[Place]:
-    """A place for the time of the block; variables: further settings of the gateway."""
-    port = free_port()
+def serving(database_url: str, folder: Path, *, port: int | None = None, **variables: str) -> Iterator[Place]:
+    """A place for the time of the block. port: of the org; variables: further settings of the gateway."""
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {
         "HEROKU_APPLINK_API_URL": f"{url}/addons/a1",

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from sqlalchemy import text
 
 from local.servers import Server
@@ -16,6 +18,7 @@ from models import credential, database
 from models.seed import SECOND_ORG
 from simulator.caller import ABSENT, Reply
 from simulator.exchange import send
+from simulator.running import free_port
 from tests.applink.serving import Place, declared, serving
 from tests.conftest import _database
 
@@ -435,6 +438,34 @@ def test_a_job_of_another_org_is_not_there(place: Place, operation: str) -> None
 
 
 # Without the mesh
+
+
+def test_tokens_of_ones_own_by_jwt(
+    postgres_server: Server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SF_AUTH=jwt: no add-on is asked for anything."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    port = free_port()
+    settings = {
+        "HEROKU_APPLINK_API_URL": "",
+        "HEROKU_APPLINK_TOKEN": "",
+        "SF_AUTH": "jwt",
+        "SF_LOGIN_URL": f"http://127.0.0.1:{port}",
+        "SF_CONSUMER_KEY": "3MVG9.test",
+        "SF_USERNAME": "worker@acme.example",
+        "SF_PRIVATE_KEY": pem.replace("\n", "\\n"),
+    }
+    with (
+        _database(postgres_server, f"{worker}_jwt", template=template_database) as url,
+        serving(url, tmp_path_factory.mktemp("jwt"), port=port, **settings) as place,
+    ):
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        place.simulator.add_consumer("3MVG9.test", public)
+        body = {"opportunityIds": place.simulator.opportunities(1, user="ann")}
+        reply = place.ask("startQuotes", body, through="direct")
+        assert reply.status == 201, reply.body
+        assert place.simulator.requests("/addons/") == [] and place.simulator.requests("/services/oauth2/token")
 
 
 def test_credentials_of_ours_work_as_the_named_authorization(
