@@ -53,20 +53,21 @@ const money = (value, currency = "USD") =>
 const day = (text) =>
   text ? new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeZone: "UTC" }).format(new Date(text)) : "";
 const moment = (text) =>
-  text ? new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "medium" }).format(new Date(text)) : "";
+  text ? new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "short" }).format(new Date(text)) : "";
 const words = (text) => (text ?? "").replaceAll("_", " ");
 
 function table(columns, rows, caption) {
-  const head = element("tr", {}, ...columns.map(([label, , number]) =>
-    element("th", { text: label, scope: "col", className: number ? "number" : "" })));
-  const body = rows.map((row) => element("tr", { className: row.fresh ? "fresh" : "" },
-    ...columns.map(([label, read, number]) => {
+  const head = element("tr", { role: "row" }, ...columns.map(([label, , className = ""]) => element("th", { text: label, scope: "col", role: "columnheader", className })));
+  const body = rows.map((row) => element("tr", { role: "row", className: row.fresh ? "fresh" : "" },
+    ...columns.map(([label, read, className = ""]) => {
       const value = read(row);
-      const cell = element("td", { "data-label": label, className: number ? "number" : "" });
+      const cell = element("td", { "data-label": label, role: "cell", className });
       cell.append(element("span", {}, value instanceof Node ? value : document.createTextNode(value ?? "")));
       return cell;
     })));
-  return element("table", { "aria-label": caption }, element("thead", {}, head), element("tbody", {}, ...body));
+  // Roles, since a narrow page shows rows as blocks, and a browser then forgets that this is a table.
+  return element("table", { "aria-label": caption, role: "table" },
+    element("thead", { role: "rowgroup" }, head), element("tbody", { role: "rowgroup" }, ...body));
 }
 
 // --- the record and its related lists
@@ -94,19 +95,20 @@ const LISTS = {
     label: "Quotes",
     empty: "No quotes yet. Create Quote makes the first one.",
     columns: [
-      ["Quote Number", (row) => row.QuoteNumber], ["Quote Name", (row) => row.Name], ["Status", (row) => row.Status],
-      ["Grand Total", (row) => money(row.GrandTotal, row.CurrencyIsoCode ?? "USD"), true],
-      ["Expires", (row) => day(row.ExpirationDate)], ["Created", (row) => moment(row.CreatedAt)],
+      ["Quote Number", (row) => row.QuoteNumber, "short"], ["Quote Name", (row) => row.Name],
+      ["Status", (row) => row.Status, "short"],
+      ["Grand Total", (row) => money(row.GrandTotal, row.CurrencyIsoCode ?? "USD"), "number"],
+      ["Expires", (row) => day(row.ExpirationDate), "short"], ["Created", (row) => moment(row.CreatedAt), "short"],
     ],
   },
   jobs: {
     label: "Jobs",
     empty: "No jobs have worked on this opportunity yet. Create Quotes for 200 starts one.",
     columns: [
-      ["Job", (row) => row.Name], ["Status", (row) => words(row.Status)],
-      ["Progress", (row) => `${row.Progress} %`, true], ["Quotes", (row) => row.QuoteCount, true],
-      ["Errors", (row) => row.ErrorCount, true], ["Callback", (row) => words(row.CallbackStatus)],
-      ["Created", (row) => moment(row.CreatedAt)],
+      ["Job", (row) => row.Name], ["Status", (row) => words(row.Status), "short"],
+      ["Progress", (row) => `${row.Progress} %`, "number"], ["Quotes", (row) => row.QuoteCount, "number"],
+      ["Errors", (row) => row.ErrorCount, "number"], ["Callback", (row) => words(row.CallbackStatus), "short"],
+      ["Created", (row) => moment(row.CreatedAt), "short"],
     ],
   },
 };
@@ -147,16 +149,21 @@ function addRequests(requests) {
   $("requests-count").textContent = `${lastNumber} so far`;
   const columns = [
     ["From", (one) => one.by], ["For", (one) => one.what], ["Request", requestOf],
-    ["Status", (one) => element("span", { text: one.status || "none", className: one.status >= 400 || !one.status ? "bad" : "" }), true],
-    ["Rows", (one) => one.rows ?? "", true], ["Times", (one) => one.times, true],
-    ["Latest ms", (one) => (one.by === "Callback" ? "" : one.ms.toFixed(1)), true],
+    ["Status", (one) => element("span", { text: one.status || "none", className: one.status >= 400 || !one.status ? "bad" : "" }), "number"],
+    ["Rows", (one) => one.rows ?? "", "number"], ["Times", (one) => one.times, "number"],
+    ["Latest ms", (one) => (one.by === "Callback" ? "" : one.ms.toFixed(1)), "number"],
   ];
   $("requests").replaceChildren(table(columns, [...lines.values()].reverse(), "Requests to the gateway"));
   for (const one of lines.values()) one.fresh = false;
 }
 
+// A URL may be broken before each option and after each comma.
+function breakable(text) {
+  return text.split(/(?=[&?])|(?<=,)/).flatMap((part) => [element("wbr"), document.createTextNode(part)]);
+}
+
 function requestOf(one) {
-  const made = element("span", {}, element("code", { text: `${one.method} ${one.url}`, title: `As sent: ${one.wire}` }));
+  const made = element("span", {}, element("code", { title: `As sent: ${one.wire}` }, ...breakable(`${one.method} ${one.url}`)));
   if (one.note) made.append(element("span", { className: "bad", text: ` ${one.note}` }));
   return made;
 }
@@ -173,7 +180,7 @@ const TOLD = {
 };
 const times = (count) => (count === 0 ? "never" : count === 1 ? "once" : `${count} times`);
 
-function showStory() {
+function showStory(isNews) {
   const { phase, job } = story;
   const percent = Number(job?.Progress ?? 0);
   $("bar").setAttribute("aria-valuenow", percent);
@@ -183,10 +190,10 @@ function showStory() {
   if (TOLD[phase]) $("story-text").textContent = TOLD[phase](job);
   $("story-trouble").hidden = !story.trouble;
   if ($("story-trouble").textContent !== story.trouble) $("story-trouble").textContent = story.trouble;
-  showVerdict();
+  showVerdict(isNews);
 }
 
-function showVerdict() {
+function showVerdict(isNews) {
   const shown = story.phase === "done";
   if ($("verdict").hidden === !shown) return;
   $("verdict").hidden = !shown;
@@ -199,7 +206,7 @@ function showVerdict() {
   $("figures").replaceChildren(...figures.map(([label, value]) =>
     element("div", {}, element("dt", { text: label }), element("dd", { text: value }))));
   $("wrong").replaceChildren(...story.wrong.map((text) => element("li", { text })));
-  toast(`${well ? "Everybody agrees" : "They do not agree"}: ${story.summary}`, well ? "good" : "error");
+  if (isNews) toast(`${well ? "Everybody agrees" : "They do not agree"}: ${story.summary}`, well ? "good" : "error");
 }
 
 function showWorker() {
@@ -214,7 +221,7 @@ function showWorker() {
         "Kill the worker is kill -9: no farewell, no clean-up."
       : "Dead. The launcher starts it again in a second.";
     if (story.kills && story.busy) {
-      text += " What the dead one held is taken up again when its lease ends, within about a minute.";
+      text += " What the dead one held is taken up again when its lease ends, within half a minute.";
     }
   }
   if ($("worker-text").textContent !== text) $("worker-text").textContent = text;
@@ -238,7 +245,7 @@ async function look() {
     ({ story, worker } = state);
     $("away").hidden = true;
     addRequests(state.requests);
-    showStory();
+    showStory(was !== null);
     showWorker();
     if ((story.busy && Date.now() - lastLists > LISTS_EVERY_MS) || (was?.busy && !story.busy)) await showLists();
   } catch (problem) {

@@ -52,13 +52,13 @@ class Run:
 
 
 @contextlib.contextmanager
-def running(folder: Path, **variables: str) -> Iterator[Run]:
-    """`make run` in a copy of the checkout below this folder, on free ports, until the block ends."""
+def running(folder: Path, what: str = "run", **variables: str) -> Iterator[Run]:
+    """`make run`, or `make demo`, in a copy of the checkout below this folder, on free ports, until the block ends."""
     checkout = copy_of_the_project(folder / "copy")
     (checkout / ".venv").symlink_to(Path(sys.executable).parent.parent)
     ports = {name: str(web.free_port()) for name in ("PORT", "SIM_PORT", "MESH_PORT")}
     environ = web.clean_environment() | ports | {"PYTHONPATH": str(checkout), "WEB_CONCURRENCY": "1", **variables}
-    command = [sys.executable, "-m", "local", "run"]
+    command = [sys.executable, "-m", "local", what]
     with subprocess.Popen(
         command, cwd=checkout, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
