@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +27,16 @@ CONTRACT = openapi.document()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Everything at once. apex: calls through the mesh, or directly what the mesh would leave."""
+    """Everything at once. apex: calls through the mesh, or directly what the mesh would leave.
+
+    variables: settings of the gateway, for a worker beside it.
+    """
 
     gateway: Web
     simulator: Simulator
     apex: Apex
     engine: Engine
-    database_url: str
+    variables: Mapping[str, str]
 
     def ask(self, operation: str, body: Any = None, **how: Any) -> Reply:
         """One call, whose answer must be one that the contract declares."""
@@ -92,4 +97,21 @@ def serving(database_url: str, folder: Path, *, port: int | None = None, **varia
         stack.callback(engine.dispose)
         org = OrgClient(simulator.url)
         apex = Apex(org=org, gateway=gateway.url, mesh=simulator.mesh_url, seconds=60)
-        yield Place(gateway=gateway, simulator=simulator, apex=apex, engine=engine, database_url=database_url)
+        own = {**settings, "DATABASE_URL": database_url}
+        yield Place(gateway=gateway, simulator=simulator, apex=apex, engine=engine, variables=own)
+
+
+@contextlib.contextmanager
+def working(place: Place, log: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process, as the Procfile starts it, for the time of the block."""
+    environ = {**web.clean_environment(), **place.variables, **variables}
+    with open(log, "ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "import cli; cli.main()", "worker"],
+            cwd=web.PROJECT, env=environ, stdout=output, stderr=output,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
