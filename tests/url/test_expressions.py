@@ -25,6 +25,7 @@ from odata.url.nodes import (
 )
 from odata.url.unparse import unparse_expression, without_spans
 
+
 def read(text: str, *, plus_is_space: bool = False) -> Expression:
     expression = parse("", "$filter=" + text, plus_is_space=plus_is_space).options.filter
     assert expression is not None
