@@ -14,10 +14,10 @@ from typing import Final, cast
 from sqlalchemy import Connection
 
 from applink import claims, intents, jobs, outbox, shares, status
-from applink.benches import Benches
 from applink.errors import InvalidRequest, NotAllowed, NotFound, OperationError, Refused, Unavailable
+from applink.gated_org import GatedOrgs, Orgs
 from applink.intents import NOT_MADE, Intent
-from applink.item_work import ItemWork, Limits, Maker, Orgs, backoff
+from applink.item_work import ItemWork, Limits, Maker, backoff
 from applink.outbox import EVENT, Owed
 from applink.quotes import IfDraftExists, QuoteOrder
 from applink.transactions import Transactions
@@ -39,16 +39,16 @@ class Chores:
         self,
         name: str,
         transactions: Transactions,
-        benches: Benches,
-        orgs: Orgs,
+        orgs: GatedOrgs,
+        ungated: Orgs,
         maker: Maker,
         limits: Limits,
         work: ItemWork,
     ) -> None:
         self._name = name
         self._transactions = transactions
-        self._benches = benches
         self._orgs = orgs
+        self._ungated = ungated
         self._maker = maker
         self._limits = limits
         self._work = work
@@ -107,7 +107,7 @@ class Chores:
         deadline = time.monotonic() + CALL_SECONDS
         problem: OperationError | None = None
         try:
-            org = self._orgs.named(org_id, deadline=deadline)
+            org = self._ungated.named(org_id, deadline=deadline)  # all else is stopped
             self._work.ask(org, deadline)
         except Unavailable as trouble:
             problem = trouble
@@ -138,16 +138,13 @@ class Chores:
     def _settle(self, intent: Intent) -> None:
         if intent.called_at is None:
             return self._close(intent, "It was begun and never sent to the org.")
-        with self._benches.place(intent.org_id, CALL_SECONDS) as free:
-            if not free:
-                return self._release(intent, 5.0)
-            try:
-                deadline = time.monotonic() + CALL_SECONDS
-                org = self._orgs.named(intent.org_id, deadline=deadline)
-                made = self._maker.recover(_order(intent), org, deadline=deadline)
-            except OperationError as problem:
-                log.warning("intent=%s org=%s settled=no code=%s", intent.id, intent.org_id, problem.code)
-                return self._release(intent, backoff(intent.attempts + 3, self._limits.retry_most_seconds))
+        try:
+            deadline = time.monotonic() + CALL_SECONDS
+            org = self._orgs.named(intent.org_id, deadline=deadline)
+            made = self._maker.recover(_order(intent), org, deadline=deadline)
+        except OperationError as problem:
+            log.warning("intent=%s org=%s settled=no code=%s", intent.id, intent.org_id, problem.code)
+            return self._release(intent, backoff(intent.attempts + 3, self._limits.retry_most_seconds))
         if made is None:
             return self._close(intent, "The org has no quote of it.")
 
@@ -180,14 +177,10 @@ class Chores:
     def _tell(self, owed: Owed) -> None:
         if owed.seconds_left <= 0:
             return self._too_late(owed)
-        with self._benches.place(owed.org_id, CALL_SECONDS) as free:
-            if not free:
-                return self._later(owed, "All calls of the org were taken.")
-            try:
-                deadline = time.monotonic() + min(CALL_SECONDS, max(owed.seconds_left, 1.0))
-                self._send(owed, deadline)
-            except OperationError as problem:
-                self._not_told(owed, problem)
+        try:
+            self._send(owed, time.monotonic() + min(CALL_SECONDS, max(owed.seconds_left, 1.0)))
+        except OperationError as problem:
+            self._not_told(owed, problem)
 
     def _send(self, owed: Owed, deadline: float) -> None:
         job = self._transactions.run(lambda connection: jobs.get(connection, owed.org_id, owed.job_id))

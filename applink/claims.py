@@ -57,7 +57,7 @@ class ClaimedItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """An org with items that could begin now, were it not paused. A pause ends when the org has answered again."""
+    """An org with items that could begin now, or one that is paused. A pause ends when the org has answered again."""
 
     org_id: str
     paused: bool
@@ -77,12 +77,13 @@ WITH RECURSIVE org (org_id) AS (
     UNION
     SELECT org_id FROM gateway.job_item WHERE status = 'running' AND lease_until < now()
 )
-SELECT r.org_id, p.org_id IS NOT NULL AS paused FROM ready AS r LEFT JOIN gateway.org_pause AS p ON p.org_id = r.org_id
+SELECT coalesce(r.org_id, p.org_id) AS org_id, p.org_id IS NOT NULL AS paused
+FROM ready AS r FULL JOIN gateway.org_pause AS p ON p.org_id = r.org_id
 """)
 
 
 def ready(connection: Connection) -> tuple[Waiting, ...]:
-    """The orgs with items to begin now, across all."""
+    """The orgs with items to begin now, and those paused."""
     rows = connection.execute(READY)
     return tuple(Waiting(org_id=row.org_id, paused=row.paused) for row in rows)
 

@@ -34,6 +34,7 @@ from applink.errors import (
     SessionEnded,
     Unavailable,
 )
+from applink.gated_org import NO_PLACE, GatedOrgs
 from applink.org import Org
 from applink.quotes import IfDraftExists, Made, QuoteOrder
 from applink.soql import select
@@ -46,16 +47,8 @@ FRESH_SECONDS: Final = 1.0
 """How long after its claim an item begins without a look whether it is still ours and wanted."""
 FAILURES_BEFORE_A_LOOK: Final = 5
 """Failures of an org in a row after which it is asked whether it is there at all."""
-PASSING: Final = ("UNABLE_TO_LOCK_ROW", "QUERY_TIMEOUT")
+PASSING: Final = ("UNABLE_TO_LOCK_ROW", "QUERY_TIMEOUT", NO_PLACE)
 """Limits of one record or query, no reason to let the whole org rest."""
-
-
-class Orgs(Protocol):
-    """Where orgs come from; `authorizations.Orgs`."""
-
-    def named(self, org_id: str, *, deadline: float | None = None) -> Org:
-        """The org as its named authorization."""
-        ...
 
 
 class Maker(Protocol):
@@ -115,7 +108,7 @@ class ItemWork:
         name: str,
         transactions: Transactions,
         benches: Benches,
-        orgs: Orgs,
+        orgs: GatedOrgs,
         maker: Maker,
         limits: Limits,
         ending: threading.Event,
@@ -131,29 +124,19 @@ class ItemWork:
         self._failures: Counter[str] = Counter()
 
     def do(self, item: ClaimedItem, claimed_at: float) -> None:
-        """Bring an item to an end, or to its next try. Its place among the org's calls is given up on the way."""
+        """Bring an item to an end, or to its next try."""
         ends = claimed_at + self._limits.lease_seconds
-        left = False
-
-        def leave() -> None:
-            nonlocal left
-            if not left:
-                left = True
-                self._benches.leave(item.org_id)
-
         try:
             if time.monotonic() - claimed_at > FRESH_SECONDS:
                 renewed = self._renewed(item, ends)
                 if renewed is None:
                     return
                 item, ends = renewed, time.monotonic() + self._limits.lease_seconds
-            self._work(item, ends, leave)
+            self._work(item, ends)
         except LeaseLost:
             self._count("lease_lost", item)
         except DatabaseAway:
             self._count("left_to_others", item)
-        finally:
-            leave()
 
     def _renewed(self, item: ClaimedItem, ends: float) -> ClaimedItem | None:
         held = self._transactions.run(
@@ -164,13 +147,12 @@ class ItemWork:
             return None
         return claims.with_cancelled(item, held[item.item_id])
 
-    def _work(self, item: ClaimedItem, ends: float, leave: Callable[[], None]) -> None:
+    def _work(self, item: ClaimedItem, ends: float) -> None:
         org: Org | None = None
         deadline = min(ends, time.monotonic() + self._limits.work_seconds)
         sent = threading.Event()
         try:
             if item.cancelled and not item.called_before:
-                leave()
                 return self._finish(item, None, None, 0, ends)
             org = self._orgs.named(item.org_id, deadline=deadline)
             if item.cancelled or item.attempts >= self._limits.item_attempts:
@@ -180,26 +162,21 @@ class ItemWork:
                 before = lambda: self._before_write(item, sent, ends)  # noqa: E731
                 made, error = self._maker.make(_order(item), org, deadline=deadline, before_write=before), None
             self._failures[item.org_id] = 0
-            leave()
             self._finish(item, made, error, org.calls, ends)
         except Stopped:
-            leave()
             self._transactions.run(lambda connection: claims.give_back(connection, [item]), until=ends)
             self._count("given_back", item)
         except (Unavailable, OutcomeUnknown) as problem:
-            self._away(item, org, problem, sent.is_set(), deadline, ends, leave)
+            self._away(item, org, problem, sent.is_set(), deadline, ends)
         except OperationError as problem:
-            leave()
             self._failures[item.org_id] = 0
             calls = org.calls if org else 0
             self._finish(item, None, (problem.code, problem.message), calls, ends)
         except (LeaseLost, DatabaseAway):
             raise
         except SQLAlchemyError as problem:
-            leave()
             self._broken(item, problem, ends, consumed=_of_values(problem))
         except Exception as problem:
-            leave()
             self._broken(item, problem, ends, consumed=True)
 
     def _before_write(self, item: ClaimedItem, sent: threading.Event, ends: float) -> None:
@@ -240,7 +217,6 @@ class ItemWork:
         sent: bool,
         deadline: float,
         ends: float,
-        leave: Callable[[], None],
     ) -> None:
         """No usable answer. Whether the try counts is decided by whether the org as a whole answers."""
         pause = isinstance(problem, OrgLimitReached) and not any(code in problem.message for code in PASSING)
@@ -249,7 +225,6 @@ class ItemWork:
             if self._failures[item.org_id] >= FAILURES_BEFORE_A_LOOK:
                 self._failures[item.org_id] = 0
                 pause = org is None or not self.is_there(org, deadline)
-        leave()
         if pause:
             self.pause(item.org_id, problem)
         consumed = not pause and not isinstance(problem, OrgLimitReached | SessionEnded)
@@ -314,6 +289,7 @@ class ItemWork:
 
         if self._transactions.run(write):
             log.warning("org=%s paused=yes reason=%s", org_id, problem.code)
+        self._benches.pause(org_id)
         unstarted = self._benches.clear(org_id)
         self._transactions.run(lambda connection: claims.give_back(connection, unstarted))
 

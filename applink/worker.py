@@ -25,15 +25,16 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine
 
 from applink import claims, shares
-from applink.benches import Benches
+from applink.benches import Benches, in_hand
 from applink.chores import Chores
-from applink.item_work import ItemWork, Limits, Maker, Orgs
+from applink.gated_org import GatedOrgs, Orgs
+from applink.item_work import ItemWork, Limits, Maker
 from applink.transactions import DatabaseAway, Transactions
 
 log = logging.getLogger("gateway.worker")
 
 SHARE_SECONDS: Final = 10.0
-"""Lease of a share: for so long the calls of a worker that died are nobody's."""
+"""Lease of a share, at most: for so long the calls of a worker that died are nobody's."""
 FOR_ENDING_SECONDS: Final = 2.0
 """Of the shutdown time, for giving back and closing."""
 
@@ -52,8 +53,9 @@ class Worker:
         self._limits = limits
         self._transactions = Transactions(engine, self._gone)
         self._benches = Benches(limits.concurrency)
-        self.work = ItemWork(self.name, self._transactions, self._benches, orgs, maker, limits, self.ending)
-        self.chores = Chores(self.name, self._transactions, self._benches, orgs, maker, limits, self.work)
+        gated = GatedOrgs(orgs, self._benches)
+        self.work = ItemWork(self.name, self._transactions, self._benches, gated, maker, limits, self.ending)
+        self.chores = Chores(self.name, self._transactions, gated, orgs, maker, limits, self.work)
         self._full: set[str] = set()
 
     def run(self) -> bool:
@@ -61,9 +63,7 @@ class Worker:
         limits = self._limits
         log.info("worker=%s started=yes concurrency=%d org_concurrency=%d",
                  self.name, limits.concurrency, limits.org_concurrency)  # fmt: skip
-        # More threads than calls: while some write their rows, the others call.
-        count = limits.concurrency + max(2, limits.concurrency // 2)
-        items = [self._thread(f"item-{n}", self._items) for n in range(count)]
+        items = [self._thread(f"item-{n}", self._items) for n in range(in_hand(limits.concurrency))]
         chores = [self._thread(name, self._chore, seconds, do) for name, seconds, do in self.chores.all()]
         while not self.ending.is_set():
             self._guarded(self._round)
@@ -83,9 +83,10 @@ class Worker:
         """Look which orgs have work, then keep their items coming until the next look."""
         next_look = time.monotonic() + self._limits.poll_seconds * random.uniform(0.8, 1.2)
         ready = self._transactions.run(claims.ready)
-        for one in ready:
-            if one.paused:
-                self._give_back(one.org_id)
+        paused = [one.org_id for one in ready if one.paused]
+        self._benches.pause(*paused, every=True)
+        for org_id in paused:
+            self._give_back(org_id)
         self._divide([one.org_id for one in ready if not one.paused])
         self._full = {one.org_id for one in ready if not one.paused}
         while not self.ending.is_set() and time.monotonic() < next_look:
@@ -99,18 +100,20 @@ class Worker:
     def _divide(self, ready: list[str]) -> None:
         under_way = dict.fromkeys(ready, 0) | self._benches.under_way()
         limits = self._limits
-        self._benches.share(
-            self._transactions.run(
-                lambda connection: shares.divide(
-                    connection,
-                    self.name,
-                    under_way,
-                    most=limits.concurrency,
-                    org_concurrency=limits.org_concurrency,
-                    lease_seconds=max(SHARE_SECONDS, 4 * limits.poll_seconds),
-                )
-            )
+        lease = max(min(SHARE_SECONDS, limits.lease_seconds / 6), 4 * limits.poll_seconds)
+        asked_at = time.monotonic()
+        shares_now = self._transactions.run(
+            lambda connection: shares.divide(
+                connection,
+                self.name,
+                under_way,
+                most=limits.concurrency,
+                org_concurrency=limits.org_concurrency,
+                lease_seconds=lease,
+            ),
+            until=asked_at + lease,
         )
+        self._benches.share(shares_now, asked_at + lease)
 
     def _claim(self) -> None:
         """Fill the benches of orgs that had more when they were last asked."""
@@ -133,7 +136,10 @@ class Worker:
     def _items(self) -> None:
         while (taken := self._benches.take()) is not None:
             item, claimed_at = taken
-            self._guarded(lambda: self.work.do(item, claimed_at))  # noqa: B023
+            try:
+                self._guarded(lambda: self.work.do(item, claimed_at))  # noqa: B023
+            finally:
+                self._benches.done(item.org_id)
 
     def _chore(self, seconds: float, do: Callable[[], bool]) -> None:
         while not self.ending.is_set():

@@ -1,8 +1,10 @@
-"""Benches: shares are kept, orgs take turns, chores go first, nobody waits when it is over."""
+"""Benches: shares are kept, orgs take turns, a free place is taken at once, nobody waits when it is over."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from uuid import uuid4
 
 from applink.benches import Benches
@@ -44,35 +46,95 @@ def blocked(benches: Benches) -> bool:
     return waits
 
 
-def test_an_org_has_no_more_than_its_share() -> None:
+def test_more_items_than_calls_are_in_hand() -> None:
     benches = Benches(8)
     benches.share({A: 2})
-    benches.add(items(A, 5))
-    assert taken(benches, 2) == [A, A]
-    assert benches.under_way() == {A: 2}
-    benches.leave(A)
+    benches.add(items(A, 9))
+    assert taken(benches, 6) == [A] * 6
+    benches.done(A)
     assert taken(benches, 1) == [A]
     assert blocked(benches)
 
 
-def test_a_process_has_no_more_than_its_own() -> None:
-    benches = Benches(3)
+def test_orgs_take_turns() -> None:
+    benches = Benches(8)
     benches.share({A: 8, B: 8})
     benches.add(items(A, 5) + items(B, 5))
-    assert sorted(set(taken(benches, 3))) == [A, B], "orgs take turns"
-    assert blocked(benches)
+    assert sorted(set(taken(benches, 3))) == [A, B]
 
 
-def test_a_share_that_shrinks_lets_calls_end() -> None:
+def place(benches: Benches, stack: contextlib.ExitStack, org_id: str = A) -> bool:
+    return stack.enter_context(benches.place(org_id, time.monotonic() + 0.02))
+
+
+def test_an_org_has_no_more_calls_than_its_share() -> None:
     benches = Benches(8)
     benches.share({A: 3})
-    benches.add(items(A, 9))
-    taken(benches, 3)
+    with contextlib.ExitStack() as stack:
+        assert [place(benches, stack) for _ in range(4)] == [True, True, True, False]
+        assert benches.under_way() == {A: 3}
+        benches.share({A: 1})
+        assert benches.under_way() == {A: 3}, "what is under way ends as it ends"
+    assert benches.under_way() == {}
+    with contextlib.ExitStack() as stack:
+        assert [place(benches, stack) for _ in range(2)] == [True, False]
+
+
+def test_a_process_has_no_more_calls_than_its_own() -> None:
+    benches = Benches(3)
+    benches.share({A: 8, B: 8})
+    with contextlib.ExitStack() as stack:
+        assert [place(benches, stack, org_id) for org_id in (A, B, A, B)] == [True, True, True, False]
+
+
+def test_a_share_ends_unless_it_is_renewed() -> None:
+    benches = Benches(8)
+    benches.share({A: 3}, time.monotonic() - 1)
+    with contextlib.ExitStack() as stack:
+        assert not place(benches, stack)
+        benches.share({A: 3}, time.monotonic() + 1)
+        assert place(benches, stack)
+
+
+def test_nobody_calls_a_paused_org() -> None:
+    benches = Benches(8)
+    benches.share({A: 3, B: 3})
+    benches.pause(A)
+    with contextlib.ExitStack() as stack:
+        assert [place(benches, stack, org_id) for org_id in (A, B)] == [False, True]
+        benches.pause(B, every=True)
+        assert [place(benches, stack, org_id) for org_id in (A, B)] == [True, False]
+
+
+def test_a_place_that_comes_free_is_taken_at_once() -> None:
+    benches = Benches(2)
+    benches.share({A: 2, B: 2})
+    got: list[bool] = []
+
+    def wait() -> None:
+        with benches.place(B, time.monotonic() + 5) as free:
+            got.append(free)
+
+    with contextlib.ExitStack() as stack:
+        assert place(benches, stack) and place(benches, stack)
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(0.05)
+        assert got == []
+    thread.join(1)
+    assert got == [True]
+
+
+def test_an_org_that_is_waited_for_is_under_way() -> None:
+    benches = Benches(2)
+    thread = threading.Thread(target=lambda: benches.place(A, time.monotonic() + 5).__enter__())
+    thread.start()
+    while not benches.under_way():
+        pass
+    assert benches.under_way() == {A: 0}, "so that the worker asks for a share"
     benches.share({A: 1})
-    assert benches.under_way() == {A: 3}
-    benches.leave(A)
-    benches.leave(A)
-    assert blocked(benches)
+    thread.join(1)
+    assert not thread.is_alive()
 
 
 def test_room_is_twice_the_share_and_refilled_at_the_half() -> None:
@@ -83,44 +145,6 @@ def test_room_is_twice_the_share_and_refilled_at_the_half() -> None:
     assert benches.rooms() == {}
     taken(benches, 3)
     assert benches.rooms() == {A: 3}
-
-
-def test_a_chore_comes_before_the_next_item() -> None:
-    benches = Benches(8)
-    benches.share({A: 1})
-    benches.add(items(A, 2))
-    taken(benches, 1)
-    order: list[str] = []
-    held = threading.Event()
-
-    def chore() -> None:
-        held.set()
-        with benches.place(A, 5) as free:
-            assert free
-            order.append("chore")
-
-    def item() -> None:
-        benches.take()
-        order.append("item")
-
-    threads = [threading.Thread(target=chore), threading.Thread(target=item)]
-    threads[0].start()
-    held.wait()
-    threads[0].join(0.05)
-    threads[1].start()
-    threads[1].join(0.05)
-    assert order == []
-    benches.leave(A)
-    for thread in threads:
-        thread.join(1)
-    assert order == ["chore", "item"]
-
-
-def test_no_place_in_time_is_said() -> None:
-    benches = Benches(8)
-    with benches.place(A, 0.02) as free:
-        assert not free
-    assert benches.under_way() == {}
 
 
 def test_what_has_not_begun_is_taken_back() -> None:
