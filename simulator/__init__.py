@@ -15,6 +15,8 @@
     asking.py      ask, watch, judge                       verdict.py     do asked, org, rows and callback agree
     org_client.py  the org as a caller needs it            rows.py        the gateway's sets Jobs and Quotes
     exchange.py    one HTTP exchange as values             cli.py         gateway sim ...
+    demo.py        a record page, `make demo`; page/       story.py       its 200 quotes, from the click to the verdict
+    connect.py     what Salesforce Connect would send      worker_process.py  the worker, to be killed
 
 What the gateway sees is as close to the real thing as public documents tell; where they are silent the stricter rule is
 taken, and the docstring says so. No credential here opens anything: they are made up, and the port is on loopback.

@@ -76,6 +76,11 @@ class Trace:
             said = {"method": method, "url": url, "wire": wire, "status": status, "ms": round(ms, 1), **more}
             self.kept.append(Sent(number=self._count, at=at, by=by, what=what, **said))
 
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return self._count
+
     def since(self, number: int) -> list[Sent]:
         """Those after this number."""
         with self._lock:
@@ -139,8 +144,8 @@ class Connect:
         except (OSError, HTTPException) as problem:
             note = str(problem) or type(problem).__name__
             raise NoAnswer(f"The gateway at {self.root} does not answer: {note}") from None
-        except (ValueError, KeyError, TypeError) as problem:
-            note = f"unexpected answer: {problem}"
+        except (ValueError, KeyError, TypeError):
+            note = f"no OData: {answer.body[:80].decode('utf-8', 'replace')}"
             raise NoAnswer(f"The gateway at {self.root} answers {status}, {note}") from None
         finally:
             url = f"{self.root}{entity_set}?" + "&".join(f"{name}={text}" for name, text in options.items())

@@ -113,12 +113,13 @@ class Demo:
         return {"rows": [jobs[one] for one in ids if one in jobs], "total": items.total}
 
     def state(self, wanted: Mapping[str, str]) -> Any:
-        """Story, worker, and the requests after number `since`."""
+        """Story, worker, how many requests there were, and those after number `since`."""
         since = wanted.get("since", "0")
         worker = self.worker.state()
         return {
             "story": asdict(self.teller.story) | {"busy": self.teller.story.busy},
             "worker": asdict(worker) if worker else None,
+            "count": self.connect.trace.count,
             "requests": [asdict(one) for one in self.connect.trace.since(int(since) if since.isdecimal() else 0)],
         }
 

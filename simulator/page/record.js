@@ -135,6 +135,12 @@ async function showLists() {
 
 // --- the requests
 
+// The org has been started again and counts from one.
+function forgetRequests() {
+  lastNumber = 0;
+  lines.clear();
+}
+
 function addRequests(requests) {
   for (const one of requests) {
     lastNumber = Math.max(lastNumber, one.number);
@@ -175,7 +181,7 @@ const TOLD = {
   running: (job) => `${job.Name ?? "The job"}: ${words(job.Status)}, ${job.Progress} %, ` +
     `${job.QuoteCount ?? 0} of ${job.OpportunityCount ?? 200} quotes. From the set Jobs, asked as Salesforce Connect asks.`,
   callback: (job) => `${job.Name}: ${words(job.Status)}. Waiting for the callback to Apex…`,
-  done: (job) => `${job.Name}: ${words(job.Status)} after ${story.seconds} s, the worker killed ${times(story.kills)}.`,
+  done: (job) => `${job.Name}: ${words(job.Status)} after ${story.seconds} s, the worker ${times(story.kills)} killed.`,
   refused: () => "This did not come to its end.",
 };
 const times = (count) => (count === 0 ? "never" : count === 1 ? "once" : `${count} times`);
@@ -244,6 +250,7 @@ async function look() {
     const state = await ask(`state?since=${lastNumber}`);
     ({ story, worker } = state);
     $("away").hidden = true;
+    if (state.count < lastNumber) forgetRequests();
     addRequests(state.requests);
     showStory(was !== null);
     showWorker();
