@@ -44,6 +44,9 @@ class Simulated:
             "HEROKU_APP_ID": APP_ID,
             "APPLINK_AUTHORIZATION": ",".join(f"{org_id}={name}" for name, (org_id, _) in AUTHORIZATIONS.items()),
             "APPLINK_TEST_DOMAINS": f"http://127.0.0.1:{self.port},http://localhost:{self.port}",
+            # The demo data's jobs have ended long ago; the worker would take them away.
+            "KEEP_JOBS_DAYS": "3650",
+            "KEEP_KEYS_DAYS": "3650",
         }
 
     def command(self, gateway: str) -> str:
