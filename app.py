@@ -9,6 +9,7 @@ from dataclasses import fields
 from html import escape
 from pathlib import Path
 from secrets import token_urlsafe
+from threading import BoundedSemaphore
 from typing import Any, NoReturn, TypeAlias, cast
 
 from flask import Flask, Response, request
@@ -186,6 +187,7 @@ def _add_applink(app: Flask, settings: gateway_settings.Settings) -> None:
         report=json_lines(settings.log_level),
         body_bytes=settings.applink_body_bytes,
         deadline_seconds=settings.operation_deadline_seconds,
+        places=BoundedSemaphore(max(settings.web_threads - 2, 1)),
         challenge='Basic realm="gateway", charset="UTF-8"' if settings.applink_auth == "basic" else "",
         extra_headers=platform.response_headers,
     )

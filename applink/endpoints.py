@@ -7,14 +7,16 @@ Knows HTTP and nothing of orgs and quotes; the only file of this package that kn
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from threading import BoundedSemaphore
 from typing import Any, Final
 from uuid import uuid4
 
@@ -32,6 +34,8 @@ from applink.operations import OPERATIONS
 PREFIX: Final = openapi.PREFIX
 PUBLIC_PREFIX: Final = "/openapi"
 """The contract again, for people: the service mesh lets nobody without Salesforce's headers pass to PREFIX."""
+PATIENCE_SECONDS: Final = 1.0
+"""How long a request waits for others to end. It holds a thread meanwhile."""
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 BRIEF_OUTAGES: Final = frozenset({"08", "25", "40", "53", "55", "57", "58"})
 """Classes of SQLSTATE that say nothing about the request: connection, read-only, lock, resources, shutdown."""
@@ -54,7 +58,8 @@ class Gate:
     """What the routes need. prove(headers, deadline): the caller, or an error of NotAuthenticated and its kin.
 
     desk: None where nothing is set up. challenge: of WWW-Authenticate, "" where there is none. extra_headers: of every
-    answer, from the headers of the request.
+    answer, from the headers of the request. places: as many operations as a process works on at a time; who finds none
+    within a moment comes again, so that an org that hangs leaves threads to those who read.
     """
 
     desk: Desk | None
@@ -62,6 +67,7 @@ class Gate:
     report: Report
     body_bytes: int = 256_000
     deadline_seconds: float = 25.0
+    places: BoundedSemaphore
     challenge: str = ""
     extra_headers: Callable[[Mapping[str, str]], tuple[tuple[str, str], ...]] = lambda headers: ()
 
@@ -131,14 +137,25 @@ def _answered(gate: Gate, operation: Operation, exchange: _Exchange) -> dict[str
             "Operations are not set up here: neither the AppLink add-on (HEROKU_APPLINK_API_URL) nor SF_AUTH=jwt.",
             code="NotSetUp",
         )
-    caller = exchange.caller = gate.prove(exchange.headers, deadline)
-    call = Call(
-        key=request_key(asked, exchange.headers, caller),
-        request_hash=request_hash(operation, asked, caller),
-        request_id=caller.request_id,
-        deadline=deadline,
-    )
-    return schema.write(operation.response, operation.run(gate.desk, caller, asked, call))
+    with _place(gate):
+        caller = exchange.caller = gate.prove(exchange.headers, deadline)
+        call = Call(
+            key=request_key(asked, exchange.headers, caller),
+            request_hash=request_hash(operation, asked, caller),
+            request_id=caller.request_id,
+            deadline=deadline,
+        )
+        return schema.write(operation.response, operation.run(gate.desk, caller, asked, call))
+
+
+@contextlib.contextmanager
+def _place(gate: Gate) -> Iterator[None]:
+    if not gate.places.acquire(timeout=PATIENCE_SECONDS):
+        raise Unavailable("Too many operations are under way; nothing was done.", retry_after_seconds=2)
+    try:
+        yield
+    finally:
+        gate.places.release()
 
 
 class _Body:

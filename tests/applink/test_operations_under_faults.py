@@ -145,3 +145,22 @@ def test_a_web_process_killed_while_the_org_works(place: Place, opportunity: str
         assert reply.status == 503
     assert reply.status == 200 and reply.body["created"]
     agree(place, opportunity)
+
+
+def test_an_org_that_hangs_leaves_threads_to_others(
+    database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One of three threads may work for it; the next caller is sent away, and who asks for something else is served."""
+    few = {"WEB_CONCURRENCY": "1", "WEB_THREADS": "3"}
+    with serving(database_url, tmp_path_factory.mktemp("few"), **few) as place:
+        one, other = place.simulator.opportunities(2, user="ann")
+        place.simulator.fault("GET /query", delay=5)
+        with ThreadPoolExecutor() as threads:
+            first = threads.submit(place.ask, "previewQuote", {"opportunityId": one})
+            while not place.simulator.requests("/query"):
+                time.sleep(0.05)
+            second = place.ask("previewQuote", {"opportunityId": other})
+            assert (second.status, second.body["code"]) == (503, "Unavailable")
+            assert second.answer.header("retry-after") == "2"
+            assert not first.done()
+            assert first.result().status == 200
