@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
-from applink import intents, jobs
+from applink import intents, jobs, transactions
 from applink.authorizations import Orgs
 from applink.intents import NewIntent
 from applink.item_work import Limits
@@ -25,6 +25,7 @@ from applink.worker import Worker
 from local.servers import Server
 from models import database
 from models.pricing import PricingDefaults
+from simulator.addon import AUTHORIZATIONS
 from simulator.running import Simulator
 
 LIMITS = Limits(
@@ -460,3 +461,61 @@ def test_an_org_without_the_event_is_told_nothing_more(
         until(lambda: state(engine, org_id, job_id).callback_status == "expired")
     (job,) = rows(engine, "SELECT callback_error FROM gateway.job WHERE id = :i", i=job_id)
     assert "Quote_Job__e" in job.callback_error
+
+
+def test_progress_is_seen_to_move_and_never_goes_back(
+    engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str
+) -> None:
+    ids = new_ids(simulator, 40)
+    simulator.settings(delay_ms=20)
+    seen: list[tuple[str, Decimal, int]] = []
+    with working(engine, orgs, replace(LIMITS, concurrency=3)):
+        job_id = submit(engine, org_id, ids)
+        ends = time.monotonic() + 30
+        while (not seen or seen[-1][0] in jobs.OPEN) and time.monotonic() < ends:
+            now = state(engine, org_id, job_id)
+            seen.append((now.status, now.progress, now.quote_count + now.error_count))
+            time.sleep(0.02)
+    assert [one[1] for one in seen] == sorted(one[1] for one in seen)
+    assert len({one[1] for one in seen}) >= 8 and max(one[2] for one in seen) == 40
+    assert all((progress == 100) == (status not in jobs.OPEN) for status, progress, _ in seen)
+    (job,) = rows(engine, "SELECT started_at - created_at AS waited FROM gateway.job WHERE id = :i", i=job_id)
+    assert job.waited.total_seconds() < 1.5
+
+
+def test_two_orgs_are_worked_for_side_by_side(engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str) -> None:
+    """A long job of one org does not keep the other org waiting."""
+    both = Orgs(
+        authorization=",".join(f"{org}={name}" for name, (org, _) in AUTHORIZATIONS.items()),
+        test_domains=(simulator.url, simulator.other_url),
+    )
+    (other,) = (org for org in both.known_orgs() if org != org_id)
+    simulator.settings(delay_ms=20)
+    with working(engine, both, replace(LIMITS, concurrency=4)):
+        long = submit(engine, org_id, new_ids(simulator, 60))
+        found = simulator.records("Opportunity", org=other)
+        with_lines = {line["OpportunityId"] for line in simulator.records("OpportunityLineItem", org=other)}
+        few = [one["Id"] for one in found if one["Id"] in with_lines and one["Pricebook2Id"]][:4]
+        short = submit(engine, other, few)
+        assert ended(engine, other, short).status in ("completed", "completed_with_errors", "failed")
+        assert state(engine, org_id, long).status == "running"
+        assert ended(engine, org_id, long, 30).quote_count == 60
+    both.close()
+
+
+def test_a_silent_database_is_not_waited_for_for_ever(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is cut by the watch, and the transaction is run again on another one."""
+    watched = transactions.Transactions(engine, threading.Event())
+    watched._watch.close()
+    watched._watch = transactions.Watch(most_seconds=0.3)
+    tries: list[int] = []
+
+    def silent_at_first(connection: Any) -> int:
+        tries.append(1)
+        connection.execute(text("SELECT pg_sleep(:s)"), {"s": 30 if len(tries) == 1 else 0})
+        return len(tries)
+
+    begun_at = time.monotonic()
+    assert watched.run(silent_at_first) == 2
+    assert time.monotonic() - begun_at < 5
+    watched.close()
