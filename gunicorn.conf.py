@@ -12,7 +12,8 @@ try:
 except gateway_settings.SettingsError as problem:
     sys.exit(f"gateway: {problem}")
 
-bind = f"{_settings.host}:{_settings.port}"
+# On Heroku the service mesh takes the port that the router knows, and asks gunicorn on one inside the dyno.
+bind = f"127.0.0.1:{_settings.app_port}" if _settings.app_port else f"{_settings.host}:{_settings.port}"
 worker_class = "gunicorn_worker.ODataThreadWorker"
 workers = _settings.web_concurrency
 threads = _settings.web_threads

@@ -122,11 +122,26 @@ def _read_database_url(text: str) -> str:
     return text
 
 
+def _read_private_key(text: str) -> str:
+    pem = text.replace("\\n", "\n")
+    if not re.fullmatch(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----\n.+-----END [A-Z ]*PRIVATE KEY-----\s*", pem):
+        raise ValueError(text)
+    return pem
+
+
 TEXT: Final = matching(r"(?s).+", "text")
 FLAG: Final = Kind(_read_flag, "on or off")
 WEB_URL: Final = Kind(_read_web_url, "an http or https URL without query, such as https://quotes.example.com")
 DATABASE: Final = Kind(_read_database_url, "a URL such as postgres://user:password@host:5432/name")
 SECRET: Final = matching(r"(?s).{32,}", "at least 32 characters, such as the output of `openssl rand -base64 48`")
+_NAME: Final = r"[A-Za-z][A-Za-z0-9_-]{0,78}[A-Za-z0-9]"
+ORG_ID: Final = matching(ORG_ID_PATTERN, "a Salesforce organization id (00D...)")
+AUTHORIZATION: Final = matching(
+    rf"{_NAME}|{ORG_ID_PATTERN}={_NAME}(\s*,\s*{ORG_ID_PATTERN}={_NAME})*",
+    "the name of an authorization, or 00D...=name, or several of those separated by commas",
+)
+TEST_DOMAIN: Final = matching(r"https?://[A-Za-z0-9.\[\]:-]+", "an origin such as http://127.0.0.1:8010")
+PRIVATE_KEY: Final = Kind(_read_private_key, "a private key as PEM, its lines separated by line breaks or by \\n")
 ORIGIN: Final = matching(r"https?://[^/\s]+|\*", "an origin such as https://app.example.com")
 
 
@@ -191,6 +206,12 @@ class Settings:
     # Web
     host: str = setting("HOST", TEXT, "127.0.0.1", "address to listen on; 0.0.0.0 on a Heroku dyno")
     port: int = setting("PORT", whole(1, 65535), 8000, "port to listen on")
+    app_port: int = setting(
+        "APP_PORT",
+        whole(0, 65535),
+        0,
+        "set by the Procfile: the service mesh takes PORT, and gunicorn listens on this one, on 127.0.0.1; 0: no mesh",
+    )
     public_url: str = setting(
         "PUBLIC_URL",
         WEB_URL,
@@ -230,7 +251,7 @@ class Settings:
     )
     anonymous_org: str = setting(
         "ANONYMOUS_ORG",
-        matching(ORG_ID_PATTERN, "a Salesforce organization id (00D...)"),
+        ORG_ID,
         "",
         "the org whose rows anonymous requests see; needed with ODATA_AUTH=anonymous",
     )
@@ -268,6 +289,171 @@ class Settings:
         whole(0, 100_000),
         0,
         "requests per second and credential in one web process, twice that at once, then 429; 0 is no limit",
+    )
+
+    # Who may call operations, and whose name the gateway has in an org
+    applink_auth: str = setting(
+        "APPLINK_AUTH",
+        one_of("mesh", "basic"),
+        "mesh",
+        "`mesh`: callers come through the service mesh of Heroku AppLink; `basic`: credentials of the gateway with "
+        "scope write, for External Services with a Named Credential",
+    )
+    applink_orgs: tuple[str, ...] = setting(
+        "APPLINK_ORGS",
+        several(ORG_ID),
+        (),
+        "orgs that may call operations; without it those of the named authorizations",
+    )
+    applink_authorization: str = setting(
+        "APPLINK_AUTHORIZATION",
+        AUTHORIZATION,
+        "worker",
+        "the named authorization that works in the background: one name, or `00D...=name` for each of several orgs",
+    )
+    applink_test_domains: tuple[str, ...] = setting(
+        "APPLINK_TEST_DOMAINS",
+        several(TEST_DOMAIN),
+        (),
+        "further domains of orgs, for a simulator; they may be http, of this machine, and on any port",
+    )
+    applink_callback_path: str = setting(
+        "APPLINK_CALLBACK_PATH",
+        matching(r"/[^\s?#]*", "a path such as /services/"),
+        "/",
+        "the beginning that the path of every callback must have",
+    )
+    sf_auth: str = setting(
+        "SF_AUTH",
+        one_of("applink", "jwt"),
+        "applink",
+        "where tokens of an org come from: the add-on's named authorizations, or a JWT bearer flow of one's own",
+    )
+    sf_login_url: str = setting(
+        "SF_LOGIN_URL",
+        WEB_URL,
+        "https://login.salesforce.com",
+        "with SF_AUTH=jwt: where to sign in, such as https://test.salesforce.com for a sandbox",
+    )
+    sf_consumer_key: str = setting("SF_CONSUMER_KEY", TEXT, "", "with SF_AUTH=jwt: the consumer key of the client app")
+    sf_username: str = setting("SF_USERNAME", TEXT, "", "with SF_AUTH=jwt: the user that works in the background")
+    sf_private_key: str = setting(
+        "SF_PRIVATE_KEY",
+        PRIVATE_KEY,
+        "",
+        "with SF_AUTH=jwt: the private key of the client app's certificate, as PEM",
+        secret=True,
+    )
+    heroku_applink_api_url: str = setting(
+        "HEROKU_APPLINK_API_URL", WEB_URL, "", "set by the add-on Heroku AppLink, and read by its SDK"
+    )
+    heroku_applink_token: str = setting(
+        "HEROKU_APPLINK_TOKEN", TEXT, "", "set by the add-on Heroku AppLink, and read by its SDK", secret=True
+    )
+    heroku_app_id: str = setting(
+        "HEROKU_APP_ID", TEXT, "", "set by Heroku where dyno metadata is on, and read by the add-on's SDK"
+    )
+
+    # What operations do
+    default_region: str = setting(
+        "DEFAULT_REGION",
+        matching(r"\w[^\x00-\x1f]{0,39}", "a region of the discount rules"),
+        "other",
+        "the region of an opportunity whose own cannot be read",
+    )
+    default_currency: str = setting(
+        "DEFAULT_CURRENCY",
+        matching(r"[A-Z]{3}", "an ISO 4217 code such as USD"),
+        "USD",
+        "the currency of an org with only one",
+    )
+    region_field: str = setting(
+        "REGION_FIELD",
+        matching(
+            r"[A-Za-z][A-Za-z0-9_]{0,79}(\.[A-Za-z][A-Za-z0-9_]{0,79}){0,3}",
+            "a field of Opportunity, or of what it looks up, such as Account.Region__c",
+        ),
+        "Account.BillingCountry",
+        "where the region of an opportunity stands; a country is translated to its region",
+    )
+    operation_deadline_seconds: float = setting(
+        "OPERATION_DEADLINE_SECONDS",
+        seconds(1, 115),
+        25.0,
+        "longest time for one operation, then 504; Heroku's router gives up after 30",
+    )
+    operation_connections: int = setting(
+        "OPERATION_CONNECTIONS", whole(1, 100), 4, "database connections for operations, per web process"
+    )
+    salesforce_timeout_seconds: float = setting(
+        "SALESFORCE_TIMEOUT_SECONDS", seconds(1, 115), 30.0, "longest wait for one answer of an org"
+    )
+    applink_body_bytes: int = setting(
+        "APPLINK_BODY_BYTES", whole(1024, 10**7), 256_000, "longest body of an operation, then 413"
+    )
+    job_most_opportunities: int = setting(
+        "JOB_MOST_OPPORTUNITIES", whole(1, 10_000), 2000, "opportunities of one job, then 400"
+    )
+    jobs_open_per_org: int = setting(
+        "JOBS_OPEN_PER_ORG", whole(1, 10_000), 20, "jobs of one org that are not finished, then 429"
+    )
+
+    # What the worker does
+    worker_concurrency: int = setting(
+        "WORKER_CONCURRENCY", whole(1, 64), 8, "opportunities that one worker process works on at a time"
+    )
+    org_concurrency: int = setting(
+        "ORG_CONCURRENCY",
+        whole(1, 100),
+        8,
+        "opportunities of one org that all workers together work on at a time; an org takes 10 queries of a user at a "
+        "time",
+    )
+    worker_poll_seconds: float = setting(
+        "WORKER_POLL_SECONDS", seconds(0.05, 60), 0.5, "how often an idle worker looks for work"
+    )
+    lease_seconds: float = setting(
+        "LEASE_SECONDS",
+        seconds(1, 600),
+        60.0,
+        "how long a worker may keep silent before another takes over what it claimed",
+    )
+    item_attempts: int = setting(
+        "ITEM_ATTEMPTS", whole(1, 100), 8, "how often an opportunity of a job is tried before it counts as failed"
+    )
+    retry_most_seconds: float = setting(
+        "RETRY_MOST_SECONDS", seconds(0.05, 3600), 300.0, "longest wait between two tries; it starts at one second"
+    )
+    org_pause_seconds: float = setting(
+        "ORG_PAUSE_SECONDS",
+        seconds(0.05, 3600),
+        60.0,
+        "first pause of an org that takes no more requests; then twice that",
+    )
+    org_pause_most_seconds: float = setting(
+        "ORG_PAUSE_MOST_SECONDS", seconds(0.05, 86_400), 900.0, "longest pause of an org that takes no more requests"
+    )
+    intent_settle_seconds: float = setting(
+        "INTENT_SETTLE_SECONDS",
+        seconds(1, 3600),
+        60.0,
+        "age from which a worker settles a quote that was begun and not ended, by reading the org",
+    )
+    callback_deadline_seconds: int = setting(
+        "CALLBACK_DEADLINE_SECONDS",
+        whole(1, 86_400),
+        86_400,
+        "how long a callback is tried after its job was asked for; a day is the most that Apex waits",
+    )
+    shutdown_seconds: float = setting(
+        "SHUTDOWN_SECONDS", seconds(0.5, 25), 20.0, "longest time that a worker takes to end; Heroku kills it after 30"
+    )
+    keep_jobs_days: int = setting("KEEP_JOBS_DAYS", whole(1, 3650), 90, "days that a finished job stays")
+    keep_intents_days: int = setting(
+        "KEEP_INTENTS_DAYS", whole(1, 3650), 7, "days that the answer to a request key of createQuote is remembered"
+    )
+    keep_keys_days: int = setting(
+        "KEEP_KEYS_DAYS", whole(1, 3650), 7, "days that the request key of a job is remembered"
     )
 
     # Shape of answers
@@ -408,9 +594,9 @@ def _with_surroundings(given: Settings, variables: Mapping[str, str]) -> Setting
         derived["trusted_proxies"] = 1  # Heroku's router
     if not given.public_url:
         domain = variables.get("HEROKU_APP_DEFAULT_DOMAIN_NAME")
-        if on_dyno and not domain:
+        if variables.get("DYNO", "").startswith("web.") and not domain:  # a release must not fail for want of links
             raise SettingsError("PUBLIC_URL is not set: set it to the address of the app, https://<app>.herokuapp.com")
-        derived["public_url"] = f"https://{domain}" if on_dyno else f"http://{given.host}:{given.port}"
+        derived["public_url"] = f"https://{domain}" if on_dyno and domain else f"http://{given.host}:{given.port}"
     if "POOL_WAITING_REQUESTS" not in variables:
         derived["pool_waiting_requests"] = _most_waiting(given.web_threads)
     return dataclasses.replace(given, **derived)
@@ -437,9 +623,19 @@ def _checked(settings: Settings) -> Settings:
         problems.append("JWT_ISSUER needs exactly one of JWT_JWKS_URL and JWT_KEY_FILE")
     if settings.jwt_jwks_url.startswith("http://"):
         problems.append(f"JWT_JWKS_URL is '{settings.jwt_jwks_url}'; it needs an https URL")
+    problems += _checked_org_tokens(settings)
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def _checked_org_tokens(settings: Settings) -> list[str]:
+    """What SF_AUTH=jwt needs, and pauses that grow."""
+    needed = ("sf_consumer_key", "sf_username", "sf_private_key") if settings.sf_auth == "jwt" else ()
+    problems = [f"{name.upper()} is not set: SF_AUTH=jwt needs it" for name in needed if not getattr(settings, name)]
+    if settings.org_pause_most_seconds < settings.org_pause_seconds:
+        problems.append(f"ORG_PAUSE_MOST_SECONDS needs at least ORG_PAUSE_SECONDS, {settings.org_pause_seconds:g}")
+    return problems
 
 
 def _as_text(default: object) -> str:

@@ -6,8 +6,9 @@ A second run starts at once: the data directory stays in .data/bench; a database
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 
@@ -27,14 +28,14 @@ OPTIONS = servers.FAST_BUT_FORGETFUL | {
 }
 """Statistics are made by the seed; nothing runs beside what is measured."""
 
-PEER_INDEX = "CREATE INDEX IF NOT EXISTS bench_quote_name ON gateway.quote USING gin (name gin_trgm_ops)"
+PEER_INDEX: LiteralString = "CREATE INDEX IF NOT EXISTS bench_quote_name ON gateway.quote USING gin (name gin_trgm_ops)"
 """PostgREST compares under the column's own collation, which our search index cannot serve: it gets its own."""
 
 
 @contextlib.contextmanager
-def server(home: Path = HOME) -> Iterator[servers.Server]:
+def server(home: Path = HOME, options: Mapping[str, str] = OPTIONS) -> Iterator[servers.Server]:
     """The server for the time of the block, its data kept."""
-    cluster = Cluster(binaries=servers.installed_binaries("pg_trgm"), home=home / "postgres", options=OPTIONS)
+    cluster = Cluster(binaries=servers.installed_binaries("pg_trgm"), home=home / "postgres", options=options)
     with running(cluster) as admin_url:
         yield servers._with_role(admin_url)
 
@@ -42,16 +43,33 @@ def server(home: Path = HOME) -> Iterator[servers.Server]:
 @contextlib.contextmanager
 def seeded(quotes: int) -> Iterator[str]:
     """The URL, for the ordinary role, of a database of `quotes` quotes over two orgs, migrated and analysed."""
-    name = f"quotes_{quotes}"
     with server() as running_server:
-        url = running_server.url(name)
-        if not (running_server.has_database(name) and _whole(url, quotes)):
-            running_server.drop_database(name)
-            running_server.create_database(name)
-            database.migrate(url, progress=tell)
-            seed.seed(url, quotes, progress=tell)
-        _bring_up_to_date(url)
+        url = running_server.url(kept(running_server, quotes))
+        _bring_up_to_date(url, PEER_INDEX)
         yield url
+
+
+@contextlib.contextmanager
+def copied(quotes: int, home: Path, options: Mapping[str, str]) -> Iterator[str]:
+    """The URL of a copy of such a database, for measurements that write: as new every time, without a peer's index."""
+    with server(home, options) as running_server:
+        template = kept(running_server, quotes)
+        _bring_up_to_date(running_server.url(template))
+        copy = f"copy_of_{template}"
+        running_server.drop_database(copy)
+        yield running_server.create_database(copy, template=template)
+
+
+def kept(running_server: servers.Server, quotes: int) -> str:
+    """The name of the database with so many quotes; made and seeded where it is not there or not whole."""
+    name = f"quotes_{quotes}"
+    url = running_server.url(name)
+    if not (running_server.has_database(name) and _whole(url, quotes)):
+        running_server.drop_database(name)
+        running_server.create_database(name)
+        database.migrate(url, progress=tell)
+        seed.seed(url, quotes, progress=tell)
+    return name
 
 
 def _whole(url: str, quotes: int) -> bool:
@@ -61,12 +79,13 @@ def _whole(url: str, quotes: int) -> bool:
     return False
 
 
-def _bring_up_to_date(url: str) -> None:
-    """Migrations and search indexes made since, statistics of new indexes, logins, the index of PostgREST."""
+def _bring_up_to_date(url: str, *statements: LiteralString) -> None:
+    """Migrations and search indexes made since, further statements, statistics of new indexes, logins."""
     with psycopg.connect(url, autocommit=True) as connection:
         before = _indexes(connection)
         database.migrate(url, progress=lambda line: None)
-        connection.execute(PEER_INDEX)
+        for statement in statements:
+            connection.execute(statement)
         if _indexes(connection) != before:
             tell("analyzing")
             connection.execute("VACUUM (ANALYZE) gateway.quote, gateway.quote_line, gateway.job")

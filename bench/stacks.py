@@ -55,14 +55,14 @@ class Stack:
         """What this server and the database have worked since they started."""
         database = psutil.Process(int((HOME / "postgres" / "data" / "postmaster.pid").read_text().split("\n")[0]))
         roots = (self.process, database)
-        return sum(_cpu_seconds(one) for root in roots for one in (root, *root.children(recursive=True)))
+        return sum(cpu_seconds_of(one) for root in roots for one in (root, *root.children(recursive=True)))
 
     def worker_bytes(self) -> int:
         """Resident memory of the largest worker process."""
         return max((child.memory_info().rss for child in self.process.children(recursive=True)), default=0)
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def cpu_seconds_of(process: psutil.Process) -> float:
     """Its own time and that of children that have ended."""
     try:
         times = process.cpu_times()

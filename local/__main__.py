@@ -1,15 +1,17 @@
-"""`python -m local run | db | seed N | stop | test-postgres`: what the Makefile's targets call."""
+"""`python -m local run | demo | db | seed N | stop | test-postgres`: what the Makefile's targets call."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
-from local import run, tools
+from local import run, supervisor, tools
 from local.trouble import Trouble, say
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": run.main,
+    "demo": run.demo,
+    "supervise": supervisor.main,
     "db": tools.database_shell,
     "seed": tools.seed,
     "stop": tools.stop,

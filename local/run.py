@@ -1,6 +1,9 @@
 """`make run`: database, migration, demo data, then the processes of Procfile.local, until Ctrl-C.
 
-With DATABASE_URL set it uses that database: it migrates it, and never seeds it nor makes a credential there.
+`make demo` is the same with Procfile.demo, where the worker may be killed, and shows the simulated org's page.
+
+With DATABASE_URL set it uses that database: it migrates it, never seeds it nor makes a credential there, and starts no
+simulated org beside it.
 """
 
 from __future__ import annotations
@@ -10,47 +13,58 @@ import fcntl
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import webbrowser
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import psutil
 from sqlalchemy.exc import DBAPIError
 
 import settings as gateway_settings
-from local import servers
+from local import ports, servers, simulated
+from local.ports import Wanted
+from local.simulated import Simulated
 from local.trouble import Trouble, say
 
 DATABASE = "gateway"
 DEMO_QUOTES = 1000
-_MARK = "GATEWAY_STARTED_BY_MAKE_IN"
+DEMO = "Procfile.demo"
 _ANSWER_SECONDS = 60.0
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], *, procfile: str = "Procfile.local") -> int:
     """Run until a signal or until a process ends; its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     settings = _settings()
     _own(servers.DATA, directory=True)
     with _only_run() as alone:
-        _ensure_port_is_free(settings, alone)
         if settings.database_url:
+            ports.ensure_free((_web_port(settings),), alone=alone)
             _migrate(settings.database_url)
-            return _serve(settings, settings.database_url, _how_to_make_a_credential())
+            return _serve(settings, settings.database_url, None)
+        org = simulated.from_environment()
+        ports.ensure_free((_web_port(settings), *org.wanted()), alone=alone)
         say("starting the embedded PostgreSQL")
         with servers.embedded(servers.DATA / "postgres") as server:
             url = server.url(DATABASE) if server.has_database(DATABASE) else server.create_database(DATABASE)
             _migrate(url)
             _fill(url)
-            _remember(url, _secret())
-            return _serve(settings, url, _demo_credentials())
+            _own(simulated.RECORDS)
+            _remember(url, _secret(), org)
+            return _serve(settings, url, org, procfile)
+
+
+def demo(arguments: list[str]) -> int:
+    """`make demo`. Raises: Trouble where there would be no simulated org to show."""
+    if _settings().database_url:
+        raise Trouble("make demo works on the embedded database only: unset DATABASE_URL")
+    return main(arguments, procfile=DEMO)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -78,52 +92,8 @@ def _only_run() -> Iterator[bool]:
             yield True
 
 
-def _ensure_port_is_free(settings: gateway_settings.Settings, alone: bool) -> None:
-    """A web server that a killed `make run` of this checkout left behind is ended; anything else is named."""
-    if not _is_taken(settings):
-        return
-    holders = _listeners(settings.port)
-    leftover = [one for one in holders if alone and _is_ours(one)]
-    if leftover:
-        say(f"ending the web server that an earlier make run left on port {settings.port}")
-        for one in leftover:
-            with contextlib.suppress(psutil.Error):
-                one.kill()
-        psutil.wait_procs(leftover, timeout=5)
-    if _is_taken(settings):
-        by = f" by {holders[0].name()} (process {holders[0].pid})" if holders else ""
-        mine = "" if alone else "; make run is running in this checkout already"
-        raise Trouble(f"port {settings.port} is taken{by}{mine}: choose another, make run PORT={settings.port + 1}")
-
-
-def _is_taken(settings: gateway_settings.Settings) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except PermissionError:
-            raise Trouble(f"port {settings.port} needs root: choose one from 1024 on, make run PORT=8000") from None
-        except OSError:
-            return True
-    return False
-
-
-def _listeners(port: int) -> list[psutil.Process]:
-    """The processes that listen on a port, as far as this account may see them; parents first."""
-    found = set()
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if any(
-                one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in process.net_connections("tcp")
-            ):
-                found.add(process)
-    return sorted(found, key=lambda process: process.pid)
-
-
-def _is_ours(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.Error):
-        return process.environ().get(_MARK) == str(servers.PROJECT)
-    return False
+def _web_port(settings: gateway_settings.Settings) -> Wanted:
+    return Wanted(use="web server", variable="PORT", port=settings.port, host=settings.host)
 
 
 def _migrate(url: str) -> None:
@@ -152,9 +122,11 @@ def _secret() -> str:
     return path.read_text()
 
 
-def _remember(url: str, secret: str) -> None:
+def _remember(url: str, secret: str, org: Simulated) -> None:
     """For `gateway ...` in a second terminal."""
-    _write_private(gateway_settings.LOCAL_ENVIRONMENT, f"DATABASE_URL={url}\nGATEWAY_SECRET={secret}\n")
+    known = {"DATABASE_URL": url, "GATEWAY_SECRET": secret, **_applink(org)}
+    lines = "".join(f"{name}={text}\n" for name, text in known.items())
+    _write_private(gateway_settings.LOCAL_ENVIRONMENT, lines)
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -179,28 +151,60 @@ def _own(path: Path, *, directory: bool = False) -> None:
         ) from None
 
 
-def _serve(settings: gateway_settings.Settings, url: str, credentials: str) -> int:
-    """Run Procfile.local and tell what to paste once the web server answers."""
-    environ = os.environ | {
+def _applink(org: Simulated | None) -> dict[str, str]:
+    """The settings that lead to the simulated org; what the shell says itself wins, setting by setting."""
+    return {} if org is None else {name: os.environ.get(name) or text for name, text in org.settings().items()}
+
+
+def _serve(
+    settings: gateway_settings.Settings, url: str, org: Simulated | None, procfile: str = "Procfile.local"
+) -> int:
+    """Run a Procfile and tell what to paste once the web server answers."""
+    environ = os.environ | _applink(org) | {
         "DATABASE_URL": url,
         "GATEWAY_SECRET": settings.gateway_secret or _secret(),
         "PORT": str(settings.port),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
-        _MARK: str(servers.PROJECT),
-    }
-    say("starting the web server")
-    words = ["start", "-f", "Procfile.local", "-e", os.devnull, "-p", str(settings.port)]
+        ports.MARK: str(servers.PROJECT),
+    }  # fmt: skip
+    if org is not None:
+        environ |= {"SIM_PORT": str(org.port), "MESH_PORT": str(org.mesh_port), "SIM_TARGET": _here(settings)}
+    chosen = _processes(environ, org)
+    say(f"starting {' and '.join(chosen)}")
+    words = ["start", "-f", procfile, "-e", os.devnull, "-p", str(settings.port), *chosen]
     processes = subprocess.Popen([sys.executable, "-m", "honcho", *words], cwd=servers.PROJECT, env=environ)
     try:
-        if _answers(settings, processes):
-            print(_what_to_paste(settings, credentials), flush=True)
+        if _answers(settings, org, processes):
+            print(_what_to_paste(settings, org), flush=True)
+            if org is not None and procfile == DEMO:
+                _show(org)
         return processes.wait()
     except KeyboardInterrupt:
         say("stopping")
         return 0
     finally:
         _end(processes)
+
+
+def _show(org: Simulated) -> None:
+    """Say where the page is, and open it where there is a browser with a screen."""
+    from simulator.demo import first_page
+
+    url = f"http://127.0.0.1:{org.port}{first_page()}"
+    print(f"  Demo page      {url}\n", flush=True)
+    has_screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if has_screen:
+        with contextlib.suppress(webbrowser.Error):
+            webbrowser.open(url)
+
+
+def _processes(environ: Mapping[str, str], org: Simulated | None) -> list[str]:
+    """The lines of Procfile.local that have something to do: a worker needs an org, invented or real."""
+    if org is not None:
+        return ["web", "worker", "simulator"]
+    has_org = environ.get("HEROKU_APPLINK_API_URL") or environ.get("SF_AUTH") == "jwt"
+    return ["web", "worker"] if has_org else ["web"]
 
 
 def _end(processes: subprocess.Popen[bytes]) -> None:
@@ -210,28 +214,47 @@ def _end(processes: subprocess.Popen[bytes]) -> None:
     processes.wait()
 
 
-def _answers(settings: gateway_settings.Settings, processes: subprocess.Popen[bytes]) -> bool:
+def _here(settings: gateway_settings.Settings) -> str:
+    """The web server as seen from this machine."""
     host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
+    return f"http://{host}:{settings.port}"
+
+
+def _answers(settings: gateway_settings.Settings, org: Simulated | None, processes: subprocess.Popen[bytes]) -> bool:
+    """Wait for the web server and, where there is one, for the org behind its mesh; whether they answer."""
+    waiting = [f"{_here(settings)}/healthcheck"]
+    if org is not None:
+        waiting += [f"http://127.0.0.1:{org.port}/services/data/", f"http://127.0.0.1:{org.mesh_port}/healthcheck"]
     deadline = time.monotonic() + _ANSWER_SECONDS
-    while processes.poll() is None and time.monotonic() < deadline:
+    while waiting and processes.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(URLError, OSError):
-            urlopen(f"http://{host}:{settings.port}/healthcheck", timeout=2).close()
-            return True
+            urlopen(waiting[0], timeout=2).close()
+            waiting.pop(0)
+            continue
         time.sleep(0.1)
-    return False
+    return not waiting
 
 
-def _what_to_paste(settings: gateway_settings.Settings, credentials: str) -> str:
+def _what_to_paste(settings: gateway_settings.Settings, org: Simulated | None) -> str:
     root = f"{settings.public_url}/odata/v4/"
+    third = f"curl -u salesforce:salesforce '{root}$metadata'"
+    if org is not None:
+        third = f"{org.command(_here(settings))} invoke createQuote --opportunity {simulated.opportunity()}"
     return f"""
   Service root   {root}
-{credentials}
+{_how_to_make_a_credential() if org is None else _demo_credentials() + _places(org)}
   Stop it with Ctrl-C.
 
   curl -u demo:demo '{root}Quotes?$top=3&$select=Name,Status,GrandTotal&$count=true'
   curl -u demo:demo '{root}Quotes?$filter=Status%20eq%20%27Draft%27&$expand=Lines($select=Name,Quantity)&$top=2'
-  curl -u salesforce:salesforce '{root}$metadata'
+  {third}
 """
+
+
+def _places(org: Simulated) -> str:
+    return f"""
+  Simulated org  http://127.0.0.1:{org.port}, the service mesh in front of the gateway http://127.0.0.1:{org.mesh_port};
+                 the third line below makes a quote as Apex would, the first one then shows it"""
 
 
 def _demo_credentials() -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from models import change_log, credential, intent
+from models import change_log, credential, intent, org_pause
 from models.base import SCHEMA, metadata
 from models.discount_rule import DISCOUNT_RULES
 from models.job import JOBS
@@ -33,4 +33,4 @@ def exposure() -> Exposure:
     )
 
 
-__all__ = ["SCHEMA", "SETS", "change_log", "credential", "exposure", "intent", "metadata"]
+__all__ = ["SCHEMA", "SETS", "change_log", "credential", "exposure", "intent", "metadata", "org_pause"]

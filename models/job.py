@@ -75,6 +75,12 @@ listing("ix_job_requested_by", _c.org_id, _c.requested_by, _c.created_at, _c.id)
 listing("ix_job_name", _c.org_id, _c.name, _c.id)
 # The queue looks across orgs, over the few rows that are open: sweep of running jobs, callbacks that are due.
 Index("ix_job_open", _c.status, _c.id, postgresql_where=(_c.status == "queued") | (_c.status == "running"))
+Index(
+    "ix_job_cancelling",
+    _c.org_id,
+    _c.id,
+    postgresql_where=_c.cancel_requested_at.is_not(None) & ((_c.status == "queued") | (_c.status == "running")),
+)
 Index("ix_job_callback_due", _c.next_at, _c.id, postgresql_where=_c.callback_status == "due")
 
 JOBS = ExposedSet(

@@ -40,8 +40,8 @@ listing("ix_job_item_created", _c.org_id, _c.created_at, _c.id)
 listing("ix_job_item_opportunity", _c.org_id, _c.opportunity_id, _c.created_at, _c.id)
 Index("ix_job_item_quote", _c.org_id, _c.quote_id, postgresql_where=_c.quote_id.is_not(None))
 listing("ix_job_item_status", _c.org_id, _c.status, _c.created_at, _c.id)
-# The claim looks across orgs, over the few rows that are open.
-Index("ix_job_item_queued", _c.next_at, _c.job_id, _c.sequence, postgresql_where=_c.status == "queued")
+# The claim takes from each org apart from the others; leases that have ended are looked for across orgs.
+Index("ix_job_item_waiting", _c.org_id, _c.next_at, _c.job_id, _c.sequence, postgresql_where=_c.status == "queued")
 Index("ix_job_item_leased", _c.lease_until, _c.job_id, _c.sequence, postgresql_where=_c.status == "running")
 
 JOB_ITEMS = ExposedSet(

@@ -42,6 +42,9 @@ SETTINGS_READERS: Final = frozenset(
 
 MODELS_MAY_KNOW: Final = frozenset({"odata.edm", "odata.mapping", "odata.exposure", "odata.errors"})
 
+APPLINK_MAY_KNOW: Final = frozenset({"odata.edm.record_ids"})
+"""Ids have one spelling everywhere."""
+
 ONLY_IN: Final[Mapping[str, tuple[str, ...]]] = {
     "flask": ("app", "applink.endpoints", "console"),
     "lxml": ("odata.edm.csdl",),
@@ -105,7 +108,7 @@ def _violation(arrow: Arrow) -> str | None:
         return f"{line}: odata knows nothing of this domain"
     if source == "models" and target not in MODELS_MAY_KNOW:
         return f"{line}: models know of odata only {', '.join(sorted(MODELS_MAY_KNOW))}"
-    if source == "applink" and _within(target, "odata"):
+    if source == "applink" and _within(target, "odata") and arrow.target not in APPLINK_MAY_KNOW:
         return f"{line}: applink and odata do not know each other"
     if _rank(source) == _rank(target):
         return f"{line}: they stand beside each other"

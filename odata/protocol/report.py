@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from json import JSONEncoder
 
@@ -34,9 +34,16 @@ def reporter(level: str) -> Report:
     return _report
 
 
+def json_lines(level: str) -> Callable[[Mapping[str, object]], None]:
+    """Writes facts as such a line, for what is served beside the sets."""
+    if logging.getLevelNamesMapping()[level.upper()] > logging.INFO:
+        return lambda _: None
+    return lambda facts: _write({"at": _now(), **facts})
+
+
 def _report(asked: Request, principal: Principal | None, reply: Response, trace: Trace, request_id: str) -> None:
     line = {
-        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "at": _now(),
         "request_id": request_id,
         "method": asked.method,
         "status": reply.status,
@@ -47,6 +54,14 @@ def _report(asked: Request, principal: Principal | None, reply: Response, trace:
         **reply.facts,
         "ms": {name: round(ms, 3) for name, ms in trace.stages.items()},
     }
+    _write(line)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _write(line: Mapping[str, object]) -> None:
     sys.stdout.write(_encode(line) + "\n")
     sys.stdout.flush()  # a line that waits in a buffer is lost when the process is killed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cli
 from local import web
 
 
@@ -12,3 +13,9 @@ def test_gunicorn_has_the_same_arguments_on_heroku_and_locally() -> None:
 
 def test_a_release_migrates() -> None:
     assert web.arguments("release", procfile="Procfile") == ["gateway", "migrate"]
+
+
+def test_the_worker_is_the_same_on_heroku_and_locally() -> None:
+    worker = ["gateway", "worker"]
+    assert web.arguments("worker", procfile="Procfile") == web.arguments("worker") == worker
+    assert "worker" in cli.main.commands

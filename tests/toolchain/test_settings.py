@@ -74,6 +74,8 @@ def test_the_public_url_is_the_bind_address_or_the_apps_domain() -> None:
     assert load(dyno | {"PUBLIC_URL": "https://quotes.example.com/"}).public_url == "https://quotes.example.com"
     with pytest.raises(SettingsError, match="PUBLIC_URL is not set"):
         load({"DYNO": "web.1"})
+    for dyno_name in ("release.1234", "worker.1", "run.4321"):
+        load({"DYNO": dyno_name})
 
 
 @pytest.mark.parametrize(
@@ -89,3 +91,21 @@ def test_the_public_url_is_the_bind_address_or_the_apps_domain() -> None:
 def test_settings_that_contradict_each_other(variables: dict[str, str], line: str) -> None:
     with pytest.raises(SettingsError, match=line):
         load(variables)
+
+
+def test_tokens_of_ones_own_need_all_that_makes_them() -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----"
+    given = {"SF_AUTH": "jwt", "SF_CONSUMER_KEY": "3MVG9", "SF_USERNAME": "worker@acme.example"}
+    with pytest.raises(SettingsError, match="SF_PRIVATE_KEY is not set: SF_AUTH=jwt needs it"):
+        load(given)
+    assert load(given | {"SF_PRIVATE_KEY": pem.replace("\n", "\\n")}).sf_private_key == pem
+    assert "MIIB" not in repr(load(given | {"SF_PRIVATE_KEY": pem}))
+
+
+def test_authorizations_are_one_name_or_one_for_each_org() -> None:
+    assert load({}).applink_authorization == "worker"
+    several = "00DbZ0000000001UAA=worker, 00DxY0000000002UAA=second_worker"
+    assert load({"APPLINK_AUTHORIZATION": several}).applink_authorization == several
+    for wrong in ("two words", "00Dx=worker", "worker,second", "00DbZ0000000001UAA="):
+        with pytest.raises(SettingsError, match="APPLINK_AUTHORIZATION"):
+            load({"APPLINK_AUTHORIZATION": wrong})

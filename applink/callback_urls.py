@@ -1,0 +1,71 @@
+"""Where a callback may go: to the org that asked, and nowhere else. It carries that org's token.
+
+In: what stood in the request, absolute or relative to the org. Out: an absolute URL that begins with the org's own
+domain, letter for letter. Checked when it is submitted and again when it is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from applink.errors import InvalidCallbackUrl
+
+LONGEST: Final = 2_000
+_READABLE: Final = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z_a-z~\[\]]+")
+"""What a URL is made of; no blank, control character, backslash, quote or letter beyond ASCII."""
+_PORTS: Final = {"https": 443, "http": 80}
+
+
+def checked(url: str, domain_url: str, *, own_hosts: Collection[str] = (), path_prefix: str = "/") -> str:
+    """The absolute form of a callback URL. Raises: InvalidCallbackUrl, which says what would fit.
+
+    Args:    domain_url: of the org, no slash at its end; own_hosts: hosts that need no https (a simulator);
+             path_prefix: how its path has to begin.
+    Example: checked("/services/callback/08P...", "https://acme.my.salesforce.com")
+    """
+    if not url or len(url) > LONGEST or not _READABLE.fullmatch(url):
+        raise InvalidCallbackUrl(f"callbackUrl is a URL of 1 to {LONGEST} printable ASCII characters.")
+    domain, given = _split(domain_url), _split(url)
+    if not given.scheme and not given.netloc:
+        if not url.startswith("/") or url.startswith("//"):
+            raise _foreign(domain)
+    elif not _same_place(given, domain):
+        raise _foreign(domain)
+    if domain.scheme != "https" and (domain.hostname or "") not in own_hosts:
+        raise InvalidCallbackUrl("callbackUrl has to begin with https://.")
+    if given.fragment or "#" in url:
+        raise InvalidCallbackUrl("callbackUrl has no fragment (#).")
+    if any(part in (".", "..") for part in re.split(r"/|%2f", given.path.replace("%2e", ".").replace("%2E", "."))):
+        raise InvalidCallbackUrl("callbackUrl has no path with . or .. in it.")
+    if not (given.path or "/").startswith(path_prefix):
+        raise InvalidCallbackUrl(f"callbackUrl has a path that begins with {path_prefix}.")
+    return f"{domain_url}{given.path or '/'}" + (f"?{given.query}" if given.query else "")
+
+
+def _same_place(given: SplitResult, domain: SplitResult) -> bool:
+    """Scheme, host and port of the org, and nothing before an @."""
+    if "@" in given.netloc or given.scheme.lower() != domain.scheme:
+        return False
+    return (given.hostname or "").lower() == domain.hostname and _port(given) == _port(domain)
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port or _PORTS.get(parts.scheme.lower())
+    except ValueError:
+        return None
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise InvalidCallbackUrl("callbackUrl cannot be read as a URL.") from None
+
+
+def _foreign(domain: SplitResult) -> InvalidCallbackUrl:
+    place = f"{domain.scheme}://{domain.netloc}"
+    return InvalidCallbackUrl(f"callbackUrl has to lead to the caller's own org: {place}/... or a path.")

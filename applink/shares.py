@@ -1,0 +1,116 @@
+"""What workers agree on about an org: how many calls each may have under way, and whether it is paused.
+
+The sum of all shares of an org is at most ORG_CONCURRENCY, however many workers there are; a share is a lease, so that
+that of a dead worker falls to the others. A paused org gets no call; after the pause one worker asks it
+once whether it can end, else the next is twice as long. In: a connection within a transaction. Only the worker uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtext('gateway.org_share'))")
+
+FORGET: Final = text("""
+DELETE FROM gateway.org_share
+WHERE lease_until < now() OR worker = :worker AND org_id <> ALL(CAST(:orgs AS varchar[]))
+""")
+
+OTHERS: Final = text("""
+SELECT org_id, count(*) AS workers, sum(calls) AS calls FROM gateway.org_share
+WHERE org_id = ANY(CAST(:orgs AS varchar[])) AND worker <> :worker GROUP BY org_id
+""")
+
+TAKE: Final = text("""
+INSERT INTO gateway.org_share AS s (org_id, worker, calls, lease_until)
+SELECT org_id, :worker, calls, now() + make_interval(secs => :lease_seconds)
+FROM unnest(CAST(:orgs AS varchar[]), CAST(:calls AS integer[])) AS share (org_id, calls)
+ON CONFLICT (org_id, worker) DO UPDATE SET calls = excluded.calls, lease_until = excluded.lease_until
+""")
+
+
+def divide(
+    connection: Connection,
+    worker: str,
+    under_way: Mapping[str, int],
+    *,
+    most: int,
+    org_concurrency: int,
+    lease_seconds: float,
+) -> dict[str, int]:
+    """Say which orgs this worker works for, and learn its share of calls in each; call it every second or so.
+
+    under_way: calls in progress an org, 0 where work waits. most: of this worker, in any org. A share shrinks to what
+    is under way at the least: the caller begins no call above what is answered, and gives up the rest next time.
+    """
+    connection.execute(LOCK)
+    orgs = sorted(under_way)
+    connection.execute(FORGET, {"worker": worker, "orgs": orgs})
+    if not orgs:
+        return {}
+    others = {row.org_id: row for row in connection.execute(OTHERS, {"worker": worker, "orgs": orgs})}
+    shares = {}
+    for org in orgs:
+        other = others.get(org)
+        workers, taken = (other.workers, int(other.calls)) if other else (0, 0)
+        fair = -(-org_concurrency // (workers + 1))
+        shares[org] = max(0, min(most, fair, org_concurrency - taken))
+    kept = [max(shares[org], under_way[org]) for org in orgs]
+    connection.execute(TAKE, {"worker": worker, "orgs": orgs, "calls": kept, "lease_seconds": lease_seconds})
+    return shares
+
+
+PAUSE: Final = text("""
+INSERT INTO gateway.org_pause AS p (org_id, paused_until, reason)
+VALUES (:org_id, now() + make_interval(secs => least(:most, greatest(:first, :at_least))), :reason)
+ON CONFLICT (org_id) DO UPDATE
+SET pauses = p.pauses + 1, reason = excluded.reason, probe_by = NULL,
+    paused_until = now() + make_interval(
+        secs => least(:most, greatest(:first * power(2, least(p.pauses, 20)), :at_least)))
+WHERE p.probe_by IS NOT NULL OR p.paused_until <= now()
+""")
+
+
+def pause(
+    connection: Connection,
+    org_id: str,
+    *,
+    reason: str,
+    first_seconds: float,
+    most_seconds: float,
+    at_least_seconds: float = 0.0,
+) -> bool:
+    """Let nobody call an org for a while: first_seconds, twice that after a failed probe, at most most_seconds.
+
+    at_least_seconds: what the org itself asked for. False: it was paused already, by a call that began before.
+    """
+    given = {"org_id": org_id, "reason": reason[:255], "first": first_seconds, "most": most_seconds}
+    return connection.execute(PAUSE, given | {"at_least": at_least_seconds}).rowcount == 1
+
+
+PROBE: Final = text("""
+UPDATE gateway.org_pause SET probe_by = :worker, paused_until = now() + make_interval(secs => :seconds)
+WHERE org_id = (
+    SELECT org_id FROM gateway.org_pause WHERE paused_until <= now() ORDER BY paused_until LIMIT 1
+    FOR UPDATE SKIP LOCKED)
+RETURNING org_id
+""")
+
+
+def take_probe(connection: Connection, worker: str, *, seconds: float) -> str | None:
+    """An org whose pause is over, for this worker to ask once; for the others it stays paused for so many seconds."""
+    found: str | None = connection.execute(PROBE, {"worker": worker, "seconds": seconds}).scalar()
+    return found
+
+
+def resume(connection: Connection, org_id: str) -> bool:
+    """End an org's pause: it has answered, or an operator says so."""
+    return connection.execute(text("DELETE FROM gateway.org_pause WHERE org_id = :o"), {"o": org_id}).rowcount == 1
+
+
+def leave(connection: Connection, worker: str) -> None:
+    """Give up all shares: the worker ends."""
+    connection.execute(text("DELETE FROM gateway.org_share WHERE worker = :worker"), {"worker": worker})

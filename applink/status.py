@@ -1,0 +1,89 @@
+"""Figures of the queue, for `gateway status` and one log line a minute. In: a connection. Across orgs, names no row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """An org that gets no call. until: when one is tried again."""
+
+    org_id: str
+    until: datetime
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """waiting: items that could begin now; later: those that wait for a time; running: under a lease that holds.
+
+    lost: under a lease that has ended; oldest_wait_seconds: of those waiting; intents_open: begun and not ended for
+    over a minute; callbacks_due: owed for ended jobs; callbacks_overdue: of those, past their deadline.
+    """
+
+    waiting: int
+    later: int
+    running: int
+    lost: int
+    oldest_wait_seconds: float
+    jobs_open: int
+    intents_open: int
+    callbacks_due: int
+    callbacks_overdue: int
+    workers: int
+    connections: int
+    paused: tuple[Pause, ...]
+
+    def line(self) -> str:
+        """As name=value."""
+        shown = (
+            "waiting", "later", "running", "lost", "jobs_open", "intents_open", "callbacks_due", "callbacks_overdue",
+            "workers", "connections",
+        )  # fmt: skip
+        parts = [f"{name}={getattr(self, name)}" for name in shown]
+        return " ".join([*parts, f"oldest_wait_seconds={self.oldest_wait_seconds:.1f}", f"paused={len(self.paused)}"])
+
+
+# What waits until a day that nobody will see is demo data.
+FIGURES: Final = text("""
+SELECT i.*, j.*, n.*, s.* FROM (
+    SELECT count(*) FILTER (WHERE status = 'queued' AND next_at <= now()) AS waiting,
+        count(*) FILTER (WHERE status = 'queued' AND next_at > now()) AS later,
+        count(*) FILTER (WHERE status = 'running' AND lease_until >= now()) AS running,
+        count(*) FILTER (WHERE status = 'running' AND lease_until < now()) AS lost,
+        CAST(coalesce(extract(epoch FROM now() - min(next_at) FILTER (WHERE status = 'queued' AND next_at <= now())), 0)
+            AS float) AS oldest_wait_seconds,
+        count(DISTINCT (org_id, job_id)) AS jobs_open
+    FROM gateway.job_item
+    WHERE status = 'queued' AND next_at < now() + interval '1 year'
+        OR status = 'running' AND lease_until < now() + interval '1 year'
+) AS i, (
+    SELECT count(*) AS callbacks_due,
+        count(*) FILTER (WHERE callback_url IS NOT NULL AND callback_deadline < now()) AS callbacks_overdue
+    FROM gateway.job WHERE callback_status = 'due' AND next_at < now() + interval '1 year'
+) AS j, (
+    SELECT count(*) AS intents_open FROM gateway.intent
+    WHERE status = 'open' AND job_id IS NULL AND created_at < now() - interval '1 minute'
+) AS n, (
+    SELECT (SELECT count(DISTINCT worker) FROM gateway.org_share WHERE lease_until > now()) AS workers,
+        (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user)
+            AS connections
+) AS s
+""")
+
+PAUSES: Final = text("""
+SELECT org_id, paused_until AS until, since, coalesce(reason, '') AS reason FROM gateway.org_pause ORDER BY paused_until
+""")
+
+
+def figures(connection: Connection) -> Figures:
+    """The queue as it stands."""
+    row = connection.execute(FIGURES).one()
+    paused = tuple(Pause(**each._mapping) for each in connection.execute(PAUSES))
+    return Figures(paused=paused, **row._mapping)

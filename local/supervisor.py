@@ -1,0 +1,83 @@
+"""For `make demo`: keeps one process alive: starts a command, starts it again whenever it dies, says which it is.
+
+    python -m local supervise FILE COMMAND...
+
+FILE tells others who the process is (simulator/worker_process.py reads it); it is replaced whole. A command that ends
+by itself with code 0, or after SIGTERM, is not started again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from local.trouble import Trouble, say
+
+PAUSE_SECONDS = 1.0
+
+
+def main(arguments: list[str]) -> int:
+    """Run until the command ends well or SIGTERM comes; the exit code of the command."""
+    if len(arguments) < 2:
+        raise Trouble("supervise needs a file and a command")
+    return Supervisor(Path(arguments[0]), arguments[1:]).run()
+
+
+class Supervisor:
+    """One command that lives on. file: where it says so."""
+
+    def __init__(self, file: Path, command: list[str]) -> None:
+        self.file = file
+        self.command = command
+        self.starts = 0
+        self.ended: dict[str, Any] | None = None
+        self.stopping = False
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> int:
+        """Start, wait, start again."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        try:
+            while True:
+                code = self._live()
+                if self.stopping or code == 0:
+                    return max(code, 0)
+                say(f"{self.command[-1]} {_ended(code)}; it is started again")
+                time.sleep(PAUSE_SECONDS)
+                if self.stopping:
+                    return 0
+        finally:
+            self.file.unlink(missing_ok=True)
+
+    def _live(self) -> int:
+        """One life of the command; its exit code, negative for a signal."""
+        self.child = subprocess.Popen(self.command)
+        self.starts += 1
+        self._tell(self.child.pid)
+        code = self.child.wait()
+        self.ended = {"code": code, "at": datetime.now(UTC).isoformat()}
+        self._tell(None)
+        return code
+
+    def _tell(self, pid: int | None) -> None:
+        said = {"supervisor": os.getpid(), "pid": pid, "starts": self.starts, "ended": self.ended}
+        new = self.file.with_suffix(".new")
+        new.write_text(json.dumps(said))
+        new.replace(self.file)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+        if self.child is not None and self.child.poll() is None:
+            self.child.terminate()
+
+
+def _ended(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"

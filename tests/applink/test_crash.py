@@ -1,0 +1,227 @@
+"""Workers killed, stopped, frozen, cut off, at random moments: nothing lost, nothing twice. Long: `make test-slow`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.pool import NullPool
+
+import cli
+from applink import jobs
+from applink.jobs import NewJob
+from models import database
+from simulator.running import Simulator, running
+
+pytestmark = pytest.mark.slow
+
+PROJECT = Path(cli.__file__).parent
+COUNT = 200
+SETTINGS = {
+    "LEASE_SECONDS": "2",
+    "WORKER_POLL_SECONDS": "0.1",
+    "RETRY_MOST_SECONDS": "1",
+    "ORG_PAUSE_SECONDS": "1",
+    "ORG_PAUSE_MOST_SECONDS": "2",
+    "ORG_CONCURRENCY": "6",
+    "SHUTDOWN_SECONDS": "20",
+    "ITEM_ATTEMPTS": "30",
+}
+
+
+@pytest.fixture(scope="module")
+def org() -> Iterator[Simulator]:
+    with running(opportunities=COUNT + 400, delay_ms=25) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def engine(database_url: str) -> Engine:
+    return create_engine(database.sqlalchemy_url(database_url), poolclass=NullPool)
+
+
+class Workers:
+    """`gateway worker` processes; `restart` puts a new one in the place of one that is gone."""
+
+    def __init__(self, count: int, environment: Mapping[str, str], log: Path) -> None:
+        self._environment = {**os.environ, **environment}
+        self._log = log
+        self.processes = [self._start() for _ in range(count)]
+
+    def restart(self, index: int) -> None:
+        self.processes[index].wait()
+        self.processes[index] = self._start()
+
+    def send(self, index: int, number: signal.Signals) -> None:
+        self.processes[index].send_signal(number)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-c", "import cli; cli.main()", "worker"]
+        return subprocess.Popen(
+            words, cwd=PROJECT, env=self._environment, stdout=self._log.open("ab"), stderr=subprocess.STDOUT
+        )
+
+
+@contextlib.contextmanager
+def workers(database_url: str, org: Simulator, log: Path, count: int = 2, **settings: str) -> Iterator[Workers]:
+    domains = {"APPLINK_TEST_DOMAINS": f"{org.url},{org.other_url}"}
+    made = Workers(count, {**org.environment, **domains, "DATABASE_URL": database_url, **SETTINGS, **settings}, log)
+    try:
+        yield made
+    finally:
+        for process in made.processes:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+
+def submit(engine: Engine, org: Simulator, ids: list[str]) -> tuple[UUID, str]:
+    """A job with a callback; its id and that of the invocation."""
+    callback = org.open_callback("ann")
+    new = NewJob(
+        org_id=org.caller("worker").org_id,
+        type="createQuotes",
+        idem_key="key",
+        request_hash="a" * 64,
+        requested_by=None,
+        request_id="r",
+        authorization_name="worker",
+        callback_url=callback["url"],
+        callback_deadline_seconds=600,
+        if_draft_exists="create",
+        items=[(one, None) for one in ids],
+        event=False,
+    )
+    with engine.begin() as connection:
+        return jobs.submit(connection, new).job_id, callback["id"]
+
+
+def row(engine: Engine, job_id: UUID) -> Any:
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT * FROM gateway.job WHERE id = :i"), {"i": job_id}).one()
+
+
+def finished(engine: Engine, job_id: UUID, seconds: float, log: Path) -> Any:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        with contextlib.suppress(Exception):
+            found = row(engine, job_id)
+            if found.finished_at is not None and found.callback_status != "due":
+                return found
+        time.sleep(0.2)
+    raise AssertionError(f"{row(engine, job_id)._mapping}\n{log.read_text()[-4000:]}")
+
+
+ROWS = "SELECT salesforce_id, line_count FROM gateway.quote WHERE job_id = :i"
+EVENTS = """
+SELECT count(*) FROM gateway.quote_event WHERE quote_id IN (SELECT id FROM gateway.quote WHERE job_id = :i)
+"""
+LEFT = "SELECT count(*) FROM gateway.intent WHERE job_id = :i AND status <> 'settled'"
+STORM = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+def check(engine: Engine, org: Simulator, ids: list[str], job_id: UUID, callback_id: str) -> None:
+    """Asked, in the org, rows and callback agree."""
+    there = Counter(quote["OpportunityId"] for quote in org.records("Quote") if quote["OpportunityId"] in set(ids))
+    assert [one for one in ids if there[one] == 0] == [], "lost"
+    assert {one: count for one, count in there.items() if count > 1} == {}, "twice"
+    with engine.connect() as connection:
+        mine = {"i": job_id}
+        rows = connection.execute(text(ROWS), mine).all()
+        events = connection.execute(text(EVENTS), mine).scalar()
+        left = connection.execute(text(LEFT), mine).scalar()
+    found = row(engine, job_id)
+    assert (found.status, found.quote_count, found.error_count, found.progress) == ("completed", len(ids), 0, 100)
+    in_org = {quote["Id"] for quote in org.records("Quote") if quote["OpportunityId"] in set(ids)}
+    assert {each.salesforce_id for each in rows} == in_org and len(rows) == len(ids)
+    assert (events, left) == (len(ids), 0)
+    lines = Counter(line["QuoteId"] for line in org.records("QuoteLineItem"))
+    assert {each.salesforce_id: each.line_count for each in rows} == {one: lines[one] for one in in_org}
+    received = org.callback(callback_id)["received"]
+    assert len({each["body"]["jobId"] for each in received}) == 1 and len(received[0]["body"]["quoteIds"]) == len(ids)
+    assert found.callback_status == "delivered"
+
+
+def fresh(org: Simulator, count: int) -> list[str]:
+    org.reset()
+    return org.opportunities(count)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_killed_at_twenty_random_moments(
+    seed: int, engine: Engine, database_url: str, org: Simulator, tmp_path: Path
+) -> None:
+    chance = random.Random(seed)
+    ids = fresh(org, COUNT)
+    for _ in range(COUNT * 3 // 100):
+        org.fault("POST /composite/graph", cut=True, after=True, times=1, skip=chance.randrange(COUNT))
+        org.fault("POST /composite/graph", status=503, body="<html>busy</html>", times=1, skip=chance.randrange(COUNT))
+    log = tmp_path / "log"
+    begun = time.monotonic()
+    with workers(database_url, org, log) as running_now, psycopg.connect(database_url, autocommit=True) as other:
+        job_id, callback_id = submit(engine, org, ids)
+        storms = set(chance.sample(range(20), 5))
+        for turn in range(20):
+            time.sleep(chance.uniform(0.2, 1.6))
+            victim = chance.randrange(2)
+            running_now.send(victim, signal.SIGKILL)
+            running_now.restart(victim)
+            if turn in storms:
+                other.execute(STORM)
+        found = finished(engine, job_id, 60, log)
+    print(f"seed {seed}: {found.finished_at - found.created_at} for the job, {time.monotonic() - begun:.1f} s in all")
+    check(engine, org, ids, job_id, callback_id)
+
+
+def test_ended_by_sigterm_twenty_times(engine: Engine, database_url: str, org: Simulator, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    ids = fresh(org, COUNT)
+    log = tmp_path / "log"
+    slowest = 0.0
+    with workers(database_url, org, log, LEASE_SECONDS="30") as running_now:
+        job_id, callback_id = submit(engine, org, ids)
+        for turn in range(20):
+            time.sleep(chance.uniform(0.3, 1.5))
+            begun = time.monotonic()
+            running_now.send(turn % 2, signal.SIGTERM)
+            assert running_now.processes[turn % 2].wait(20) in (0, -signal.SIGTERM), log.read_text()[-2000:]
+            slowest = max(slowest, time.monotonic() - begun)
+            running_now.restart(turn % 2)
+        finished(engine, job_id, 60, log)
+    check(engine, org, ids, job_id, callback_id)
+    with engine.connect() as connection:
+        tries = connection.execute(text("SELECT max(attempts) FROM gateway.job_item WHERE job_id = :i"), {"i": job_id})
+        assert tries.scalar() == 1, "no attempt is lost by an end"
+    print(f"slowest end {slowest:.1f} s")
+
+
+def test_a_frozen_worker_comes_back_too_late(engine: Engine, database_url: str, org: Simulator, tmp_path: Path) -> None:
+    ids = fresh(org, 60)
+    log = tmp_path / "log"
+    with workers(database_url, org, log) as running_now:
+        job_id, callback_id = submit(engine, org, ids)
+        for turn in range(4):
+            before = row(engine, job_id).quote_count
+            ends = time.monotonic() + 10
+            while row(engine, job_id).quote_count < before + 5 and time.monotonic() < ends:
+                time.sleep(0.02)
+            running_now.send(turn % 2, signal.SIGSTOP)
+            time.sleep(2.6)  # longer than a lease
+            running_now.send(turn % 2, signal.SIGCONT)
+        finished(engine, job_id, 60, log)
+    check(engine, org, ids, job_id, callback_id)
