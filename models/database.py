@@ -55,7 +55,10 @@ def engine(url: str, *, application_name: str = "gateway", **options: Any) -> En
 
 def set_org(connection: Connection, org_id: str) -> None:
     """Name the org of this transaction; until then the fence refuses every write to an own table."""
-    connection.execute(text("SELECT set_config('app.org_id', :org_id, true)"), {"org_id": org_id})
+    connection.execute(_SET_ORG, {"org_id": org_id})
+
+
+_SET_ORG: Final = text("SELECT set_config('app.org_id', :org_id, true)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
