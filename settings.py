@@ -320,8 +320,8 @@ class Settings:
     applink_callback_path: str = setting(
         "APPLINK_CALLBACK_PATH",
         matching(r"/[^\s?#]*", "a path such as /services/"),
-        "/",
-        "the beginning that the path of every callback must have",
+        "/services/",
+        "the beginning that the path of every callback must have; `/` is any path of the org",
     )
     sf_auth: str = setting(
         "SF_AUTH",

@@ -88,7 +88,7 @@ class Orgs:
         authorization: str = "worker",
         jwt_login: JwtLogin | None = None,
         test_domains: Collection[str] = (),
-        callback_path: str = "/",
+        callback_path: str = callback_urls.PATH_PREFIX,
         call_seconds: float = CALL_SECONDS,
         resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
     ) -> None:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from applink.errors import InvalidCallbackUrl
 
-LONGEST: Final = 2_000
+LONGEST: Final = 2_048
+"""As the column job.callback_url has it: of what is asked, and of its absolute form."""
+PATH_PREFIX: Final = "/services/"
+"""How the path of a callback begins unless told otherwise: what an org has for programs lies there."""
 _READABLE: Final = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z_a-z~\[\]]+")
 """What a URL is made of; no blank, control character, backslash, quote or letter beyond ASCII."""
+_AMBIGUOUS: Final = re.compile(r";|%(?:2f|5c|25|3b|(?![0-9a-f]{2}))", re.IGNORECASE)
+"""In a path: a slash, backslash, percent sign or semicolon by another name, path parameters, a lone percent sign."""
 _PORTS: Final = {"https": 443, "http": 80}
 
 
-def checked(url: str, domain_url: str, *, own_hosts: Collection[str] = (), path_prefix: str = "/") -> str:
+def checked(url: str, domain_url: str, *, own_hosts: Collection[str] = (), path_prefix: str = PATH_PREFIX) -> str:
     """The absolute form of a callback URL. Raises: InvalidCallbackUrl, which says what would fit.
 
     Args:    domain_url: of the org, no slash at its end; own_hosts: hosts that need no https (a simulator);
@@ -27,7 +32,7 @@ def checked(url: str, domain_url: str, *, own_hosts: Collection[str] = (), path_
     Example: checked("/services/callback/08P...", "https://acme.my.salesforce.com")
     """
     if not url or len(url) > LONGEST or not _READABLE.fullmatch(url):
-        raise InvalidCallbackUrl(f"callbackUrl is a URL of 1 to {LONGEST} printable ASCII characters.")
+        raise _unusable()
     domain, given = _split(domain_url), _split(url)
     if not given.scheme and not given.netloc:
         if not url.startswith("/") or url.startswith("//"):
@@ -38,11 +43,24 @@ def checked(url: str, domain_url: str, *, own_hosts: Collection[str] = (), path_
         raise InvalidCallbackUrl("callbackUrl has to begin with https://.")
     if given.fragment or "#" in url:
         raise InvalidCallbackUrl("callbackUrl has no fragment (#).")
-    if any(part in (".", "..") for part in re.split(r"/|%2f", given.path.replace("%2e", ".").replace("%2E", "."))):
-        raise InvalidCallbackUrl("callbackUrl has no path with . or .. in it.")
+    _refuse_second_readings(given.path)
     if not (given.path or "/").startswith(path_prefix):
         raise InvalidCallbackUrl(f"callbackUrl has a path that begins with {path_prefix}.")
-    return f"{domain_url}{given.path or '/'}" + (f"?{given.query}" if given.query else "")
+    absolute = f"{domain_url}{given.path or '/'}" + (f"?{given.query}" if given.query else "")
+    if len(absolute) > LONGEST:
+        raise _unusable()
+    return absolute
+
+
+def _refuse_second_readings(path: str) -> None:
+    """Nothing that a server behind could read as another path: it would leave the prefix."""
+    decoded = unquote(path, errors="replace")
+    if _AMBIGUOUS.search(path) or not decoded.isprintable():
+        raise InvalidCallbackUrl(
+            "callbackUrl has no path with %2F, %5C, %25, %3B or ; in it, nor with control characters."
+        )
+    if any(part in (".", "..") for part in decoded.split("/")):
+        raise InvalidCallbackUrl("callbackUrl has no path with . or .. in it.")
 
 
 def _same_place(given: SplitResult, domain: SplitResult) -> bool:
@@ -64,6 +82,10 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         raise InvalidCallbackUrl("callbackUrl cannot be read as a URL.") from None
+
+
+def _unusable() -> InvalidCallbackUrl:
+    return InvalidCallbackUrl(f"callbackUrl is a URL of 1 to {LONGEST} printable ASCII characters.")
 
 
 def _foreign(domain: SplitResult) -> InvalidCallbackUrl:

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from applink import callback_urls
 from applink.context import Caller
 from applink.kinds import text
 from applink.operation import Call, Callback, Desk, Operation
 from applink.operations.messages import Job, StartedJob, if_draft_exists, opportunity_ids, request_key
 from applink.operations.starting import Wish, start
 from applink.schema import member
-
-CALLBACK_URL_LENGTH = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +21,7 @@ class CreateQuotesRequest:
 
     opportunity_ids: tuple[str, ...] = opportunity_ids()
     callback_url: str | None = member(
-        text(CALLBACK_URL_LENGTH), "Where to report the end. Salesforce fills it in; leave it empty.", required=False
+        text(callback_urls.LONGEST), "Where to report the end. Salesforce fills it in; leave it empty.", required=False
     )
     request_key: str | None = request_key()
     if_draft_exists: str | None = if_draft_exists()

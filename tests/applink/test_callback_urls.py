@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from applink.authorizations import Orgs
-from applink.callback_urls import checked
+from applink.callback_urls import LONGEST, PATH_PREFIX, checked
 from applink.errors import InvalidCallbackUrl
+from settings import Settings
 from simulator.running import Simulator
 from tests.applink.conftest import caller_of, soon
 
@@ -32,8 +33,8 @@ PATH = "/services/callback/08P000000000001AAA"
     ],
 )
 def test_what_leads_to_the_org(url: str, absolute: str) -> None:
-    assert checked(url, ORG) == absolute
-    assert checked(absolute, ORG) == absolute
+    assert checked(url, ORG, path_prefix="/") == absolute
+    assert checked(absolute, ORG, path_prefix="/") == absolute
 
 
 FOREIGN = [
@@ -53,7 +54,8 @@ FOREIGN = [
     "https://2130706433/", "https://0x7f.1/", "https://0177.0.0.1/", "https://127.1/", "https://169.254.169.254/latest/meta-data/",
     "https://10.0.0.1/", "https://localhost/", "https://[::1", "https://acme.my.salesforce.com\r\nHost: evil.example/",
     f"{ORG}/a b", f"{ORG}/\tx", f"{ORG}/é", "https://аcme.my.salesforce.com/", "javascript:alert(1)", "file:///etc/passwd",
-    "data:text/plain,x", f"{ORG}/a/../../b", f"{ORG}/%2e%2e/b", f"{ORG}/a/.%2E/b", "/./x", f"{ORG}/{'x' * 2000}",
+    "data:text/plain,x", f"{ORG}/a/../../b", f"{ORG}/%2e%2e/b", f"{ORG}/a/.%2E/b", "/./x",
+    f"{ORG}{PATH}/{'x' * LONGEST}",
     f"https:////acme.my.salesforce.com{PATH}", f" {ORG}{PATH}", f"{ORG}{PATH}\n", f"<{ORG}>", f"{ORG}{PATH}\0",
 ]  # fmt: skip
 
@@ -61,7 +63,7 @@ FOREIGN = [
 @pytest.mark.parametrize("url", FOREIGN)
 def test_what_does_not(url: str) -> None:
     with pytest.raises(InvalidCallbackUrl) as refused:
-        checked(url, ORG)
+        checked(url, ORG, path_prefix="/")
     assert refused.value.status == 400 and "secret" not in refused.value.message
 
 
@@ -75,10 +77,38 @@ def test_http_is_for_simulators() -> None:
 
 
 def test_a_prefix_pins_the_path() -> None:
-    assert checked(PATH, ORG, path_prefix="/services/") == ORG + PATH
-    for other in ("/", "/service", "/apex/x", ORG):
+    """That of every address of an org's own is the one that counts unless told otherwise."""
+    assert checked(PATH, ORG) == checked(PATH, ORG, path_prefix="/services/callback/") == ORG + PATH
+    for other in ("/", "/service", "/Services/x", "/apex/x", "/%73ervices/x", ORG):
         with pytest.raises(InvalidCallbackUrl, match="/services/"):
-            checked(other, ORG, path_prefix="/services/")
+            checked(other, ORG)
+    assert Settings().applink_callback_path == PATH_PREFIX
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "../data", "%2E%2E/data", "%2e./data", "..", "%2E%2E", "..%2fdata", "..%2Fdata", "%2e%2e%2Fdata",
+        "%2e%2e%2F%2fdata", "%2e%2e%5cdata", "%2e%2e%5Cdata", "%252e%252e/data", "%25252E%25252E/data", "..%252fdata",
+        "..%255Cdata", "..;/data", "..;x=y/data", "%2e%2e;/data", "..%3b/data", "..%3B/data", "a%2Fb", "a%5Cb",
+        "a%25b", "a;b", "a%00b", "a%0d%0ab", "a%", "a%2", "a%zz",
+    ],
+)  # fmt: skip
+def test_no_way_out_of_the_prefix(way: str) -> None:
+    """However a server reads it: no other name for a slash or a dot, nothing encoded twice, no path parameters."""
+    url = f"/services/callback/{way}"
+    for given in (url, ORG + url, f"{url}?a=b"):
+        with pytest.raises(InvalidCallbackUrl):
+            checked(given, ORG, path_prefix="/services/callback/")
+    assert checked(f"{PATH}?next={way}", ORG) == f"{ORG}{PATH}?next={way}"
+
+
+def test_what_is_stored_is_no_longer_than_its_column() -> None:
+    room = LONGEST - len(ORG)
+    fits = PATH + "x" * (room - len(PATH))
+    assert len(checked(fits, ORG)) == LONGEST
+    with pytest.raises(InvalidCallbackUrl, match=str(LONGEST)):
+        checked(f"{fits}x", ORG)
 
 
 @pytest.fixture
