@@ -184,6 +184,9 @@ class Chores:
 
     def _send(self, owed: Owed, deadline: float) -> None:
         job = self._transactions.run(lambda connection: jobs.get(connection, owed.org_id, owed.job_id))
+        if job.status in jobs.OPEN:  # retried since it was claimed: its next end is told
+            log.info("job=%s org=%s callback=job_open", owed.job_id, owed.org_id)
+            return
         org = self._orgs.named(owed.org_id, deadline=deadline)
         if owed.callback_url is None:
             org.create(EVENT, outbox.event_fields(job), deadline=deadline)

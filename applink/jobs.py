@@ -280,14 +280,15 @@ UPDATE gateway.intent SET status = 'open', error_code = NULL, error_message = NU
 WHERE org_id = :org_id AND job_id = :job_id AND id IN (SELECT id FROM again)
 """)
 
-# A callback that Apex got, or no longer waits for, is not owed again: an event tells of the second end.
+# A callback that Apex got, or no longer waits for, is not owed again: an event tells of the second end. One that is
+# under way now loses its lease, so that what becomes of it does not stand for the second end.
 RETRY_JOB: Final = text("""
 UPDATE gateway.job
 SET status = 'queued', error_count = 0, finished_at = NULL, cancel_requested_at = NULL, message = NULL,
     progress = least(99.99, round(100.0 * quote_count / opportunity_count, 2)),
     callback_url = CASE WHEN callback_status = 'due' THEN callback_url END,
     callback_status = CASE callback_status WHEN 'none' THEN 'none' ELSE 'due' END,
-    callback_error = NULL, next_at = NULL, attempts = 0
+    callback_error = NULL, next_at = NULL, attempts = 0, lease_no = lease_no + 1, lease_until = NULL, locked_by = NULL
 WHERE org_id = :org_id AND id = :job_id
 """)
 

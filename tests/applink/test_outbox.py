@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from applink import jobs, outbox, shares
 from applink.outbox import Owed
 from models import database
-from tests.applink.test_jobs import ORG, claim, new_job, row, state, submit, succeed, write
+from tests.applink.test_jobs import ORG, claim, new_job, refuse, row, state, submit, succeed, write
 
 
 @pytest.fixture
@@ -133,3 +133,24 @@ def test_a_retried_job_tells_of_its_second_end_by_event(engine: Engine) -> None:
     assert succeed(engine, claim(engine)[0])
     (event,) = due(engine)
     assert event.callback_url is None
+
+
+def failed(engine: Engine) -> UUID:
+    job_id = submit(engine, new_job(1)).job_id
+    (item,) = claim(engine)
+    assert refuse(engine, item)
+    return job_id
+
+
+def test_a_retry_during_a_delivery_owes_the_callback_for_the_second_end(engine: Engine) -> None:
+    job_id = failed(engine)
+    (owed,) = due(engine)
+    with engine.begin() as connection:
+        jobs.retry(connection, ORG, job_id)
+    with engine.begin() as connection:
+        assert not outbox.delivered(connection, owed) and not outbox.later(connection, owed, 1.0, "500")
+    stored = row(engine, "job", job_id)
+    assert (stored.lease_until, stored.locked_by, due(engine)) == (None, None, [])
+    assert succeed(engine, claim(engine)[0])
+    (again,) = due(engine)
+    assert again.callback_url == owed.callback_url and again.lease_no > owed.lease_no

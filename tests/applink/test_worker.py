@@ -452,6 +452,30 @@ def test_a_callback_is_tried_until_it_is_taken(engine: Engine, orgs: Orgs, simul
     assert len(simulator.callback(callback["id"])["received"]) == 1
 
 
+def test_no_callback_tells_of_a_job_that_is_open(
+    engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A retry came between the claim of the callback and the look at the job: only the end is told."""
+    caplog.set_level("INFO", "gateway.worker")
+    callback = simulator.open_callback("ann")
+
+    def write(statement: str) -> None:
+        with engine.begin() as connection:
+            database.set_org(connection, org_id)
+            connection.execute(text(statement), {"i": job_id})
+
+    job_id = submit(engine, org_id, new_ids(simulator, 1), callback_url=callback["url"])
+    write("UPDATE gateway.job_item SET next_at = now() + interval '1 h' WHERE job_id = :i")
+    write("UPDATE gateway.job SET next_at = now() WHERE id = :i")
+    with working(engine, orgs):
+        until(lambda: "callback=job_open" in caplog.text or simulator.callback(callback["id"])["received"])
+        write("UPDATE gateway.job SET next_at = NULL, lease_until = NULL, lease_no = lease_no + 1 WHERE id = :i")
+        write("UPDATE gateway.job_item SET next_at = now() WHERE job_id = :i")
+        until(lambda: state(engine, org_id, job_id).callback_status != "due")
+    told = [one["body"]["status"] for one in simulator.callback(callback["id"])["received"]]
+    assert (told, state(engine, org_id, job_id).callback_status) == (["completed"], "delivered")
+
+
 def test_an_org_without_the_event_is_told_nothing_more(
     engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str
 ) -> None:
