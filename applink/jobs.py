@@ -155,6 +155,12 @@ FROM item
 """)
 
 
+def find(connection: Connection, org_id: str, idem_key: str, request_hash: str) -> Submitted | None:
+    """The job that a request key stands for already, None where it is new. Raises: KeyReused."""
+    found = connection.execute(FIND, {"org_id": org_id, "idem_key": idem_key}).one_or_none()
+    return None if found is None else _found(found, request_hash)
+
+
 def submit(connection: Connection, new: NewJob, *, most_open: int = 20) -> Submitted:
     """Store a job with its items and intents; the job is the caller's once the transaction is committed.
 
@@ -163,9 +169,9 @@ def submit(connection: Connection, new: NewJob, *, most_open: int = 20) -> Submi
     """
     set_org(connection, new.org_id)
     connection.execute(LOCK_ORG, {"org_id": new.org_id})
-    found = connection.execute(FIND, {"org_id": new.org_id, "idem_key": new.idem_key}).one_or_none()
-    if found is not None:
-        return _found(found, new)
+    known = find(connection, new.org_id, new.idem_key, new.request_hash)
+    if known is not None:
+        return known
     if connection.execute(COUNT_OPEN, {"org_id": new.org_id}).scalar_one() >= most_open:
         raise TooManyJobs(
             f"this org has {most_open} jobs that are not finished, as many as it may have", retry_after_seconds=30
@@ -173,8 +179,8 @@ def submit(connection: Connection, new: NewJob, *, most_open: int = 20) -> Submi
     return _insert(connection, new)
 
 
-def _found(row: Row[Any], new: NewJob) -> Submitted:
-    if row.request_hash != new.request_hash:
+def _found(row: Row[Any], request_hash: str) -> Submitted:
+    if row.request_hash != request_hash:
         raise KeyReused("this request key belongs to another request; a new request needs a new key")
     return Submitted(job_id=row.id, status=row.status, opportunity_count=row.opportunity_count, new=False)
 

@@ -13,7 +13,7 @@ from typing import Any
 from applink import jobs, opportunities, setup
 from applink.context import Caller
 from applink.errors import InvalidRequest, OpportunityNotFound
-from applink.jobs import NewJob
+from applink.jobs import NewJob, Submitted
 from applink.kinds import MOST_TOLD
 from applink.operation import Call, Desk
 
@@ -33,10 +33,18 @@ class Wish:
 
 
 def start(desk: Desk, caller: Caller, wish: Wish, call: Call) -> Mapping[str, Any]:
-    """Check and store a job; the same key again answers the job that there is.
+    """Check and store a job; the same key again answers the job that there is, and asks the org nothing.
 
     Raises: InvalidRequest, OpportunityNotFound by position; SetupRequired, NotAllowed; KeyReused, TooManyJobs.
     """
+    with desk.engine.begin() as connection:
+        known = jobs.find(connection, caller.org_id, call.key, call.request_hash)
+    stored = known or _stored(desk, caller, wish, call)
+    # The same for every repeat, whatever has become of the job since: getJob tells that.
+    return {"jobId": str(stored.job_id), "status": "queued", "opportunityCount": stored.opportunity_count}
+
+
+def _stored(desk: Desk, caller: Caller, wish: Wish, call: Call) -> Submitted:
     _check(wish.opportunity_ids, desk.most_opportunities)
     org = desk.orgs.of_caller(caller)
     setup.require_creatable(org, deadline=call.deadline)
@@ -44,9 +52,7 @@ def start(desk: Desk, caller: Caller, wish: Wish, call: Call) -> Mapping[str, An
     _check_seen(wish.opportunity_ids, names)
     job = _new_job(desk, caller, wish, call, names)
     with desk.engine.begin() as connection:
-        stored = jobs.submit(connection, job, most_open=desk.most_open_jobs)
-    # The same for every repeat, whatever has become of the job since: getJob tells that.
-    return {"jobId": str(stored.job_id), "status": "queued", "opportunityCount": stored.opportunity_count}
+        return jobs.submit(connection, job, most_open=desk.most_open_jobs)
 
 
 def _new_job(desk: Desk, caller: Caller, wish: Wish, call: Call, names: Mapping[str, str]) -> NewJob:

@@ -364,6 +364,24 @@ def test_the_same_job_twenty_times_is_one_job(place: Place) -> None:
     place.ask("cancelJob", {"jobId": replies[0].body["jobId"]})
 
 
+@pytest.mark.parametrize("operation", ["createQuotes", "startQuotes"])
+def test_a_job_that_is_stored_is_answered_without_the_org(place: Place, operation: str) -> None:
+    """M10: whatever has become of the org or of the opportunities since."""
+    [opportunity] = ordinary(place)
+    first = place.ask(operation, {"opportunityIds": [opportunity], "requestKey": f"once {operation}"})
+    assert first.status == 201, first.body
+    place.ask("cancelJob", {"jobId": first.body["jobId"]})
+    place.simulator.forget_requests()
+    for fault in ({"status": 503, "body": "away"}, {"status": 200, "body": '{"records": [], "done": true}'}):
+        place.simulator.clear_faults()
+        place.simulator.fault("GET /query", times=None, **fault)
+        again = declared(place.apex.repeat(first))
+        assert (again.status, again.body) == (201, first.body)
+        other = place.ask(operation, {"opportunityIds": [opportunity]})
+        assert other.status in (404, 503), "the fault is one that a new job meets"
+    assert len(place.simulator.requests("/query")) == 2
+
+
 def test_a_key_of_a_job_belongs_to_one_request(place: Place) -> None:
     one, other = place.simulator.opportunities(2, user="ann")
     first = place.ask("startQuotes", {"opportunityIds": [one], "requestKey": "job 1"})
