@@ -1,6 +1,6 @@
 """One claimed item from beginning to end: make the quote, store it, end the item; or what an error makes of it.
 
-    the org refused            the item fails, for good
+    the org refused            the item fails, for good; called before, only after a look: till then again later
     unknown, not answered      again later, with the same key; counted, unless the whole org is away
     the org's limit            the org pauses; not counted
     the database is away       waited for; then the lease has ended and somebody else looks the quote up in the org
@@ -55,7 +55,7 @@ class Maker(Protocol):
     """Who makes quotes; `quotes.Quotes`."""
 
     def make(self, order: QuoteOrder, org: Org, *, deadline: float, before_write: Callable[[], None]) -> Made:
-        """Make it in the org, or find it there."""
+        """Make it in the org, or find it there. A refusal is final: called before, it was looked up first."""
         ...
 
     def store(self, connection: Connection, made: Made) -> bool:
@@ -63,7 +63,7 @@ class Maker(Protocol):
         ...
 
     def recover(self, order: QuoteOrder, org: Org, *, deadline: float) -> Made | None:
-        """What the org has of it."""
+        """What the org has of it. Raises: Unavailable, OutcomeUnknown, never a refusal."""
         ...
 
 
@@ -169,9 +169,11 @@ class ItemWork:
         except (Unavailable, OutcomeUnknown) as problem:
             self._away(item, org, problem, sent.is_set(), deadline, ends)
         except OperationError as problem:
+            error = (problem.code, problem.message)
+            if org is None and item.called_before:  # nobody has looked: Maker raises OutcomeUnknown for its own looks
+                return self._later(item, item.attempts + 1, True, error, ends)
             self._failures[item.org_id] = 0
-            calls = org.calls if org else 0
-            self._finish(item, None, (problem.code, problem.message), calls, ends)
+            self._finish(item, None, error, org.calls if org else 0, ends)
         except (LeaseLost, DatabaseAway):
             raise
         except SQLAlchemyError as problem:
