@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from applink.benches import Benches
@@ -81,9 +81,12 @@ class GatedOrg:
             self._described[key] = time.monotonic() + DESCRIBED_SECONDS
         return found
 
-    def write(self, nodes: Sequence[Node], *, deadline: float) -> tuple[Written, ...]:
+    def write(
+        self, nodes: Sequence[Node], *, deadline: float, before: Callable[[], None] | None = None
+    ) -> tuple[Written, ...]:
+        """All of the nodes or none. before: runs in the place of the call; without a place it never runs."""
         with self._place(deadline):
-            return self._org.write(nodes, deadline=deadline)
+            return self._org.write(nodes, deadline=deadline, before=before)
 
     def create(self, type_name: str, fields: Mapping[str, Any], *, deadline: float) -> str:
         with self._place(deadline):

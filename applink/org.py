@@ -8,7 +8,7 @@ Every method ends at its deadline and raises only errors of applink.errors:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -102,8 +102,13 @@ class Org(Protocol):
         """None where the org, or this user, has no such object. Remembered for some minutes a user."""
         ...
 
-    def write(self, nodes: Sequence[Node], *, deadline: float) -> tuple[Written, ...]:
-        """All of the nodes or none: one composite graph of at most 500 nodes."""
+    def write(
+        self, nodes: Sequence[Node], *, deadline: float, before: Callable[[], None] | None = None
+    ) -> tuple[Written, ...]:
+        """All of the nodes or none: one composite graph of at most 500 nodes.
+
+        before: called when nothing more is waited for, right before they are sent; what it raises, they are not.
+        """
         ...
 
     def create(self, type_name: str, fields: Mapping[str, Any], *, deadline: float) -> str:

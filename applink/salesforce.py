@@ -135,10 +135,14 @@ class SdkOrg:
         self._described.put(self._known, type_name, found)
         return found
 
-    def write(self, nodes: Sequence[Node], *, deadline: float) -> tuple[Written, ...]:
+    def write(
+        self, nodes: Sequence[Node], *, deadline: float, before: Callable[[], None] | None = None
+    ) -> tuple[Written, ...]:
         """All of the nodes or none. Raises: the guilty node's error, which it names; InvalidRequest above 500."""
         if not 0 < len(nodes) <= MOST_NODES:
             raise InvalidRequest(f"A graph has 1 to {MOST_NODES} nodes, not {len(nodes)}.")
+        if before is not None:
+            before()
         return self._ask(rest_calls.writing(self._known, nodes), deadline)
 
     def create(self, type_name: str, fields: Mapping[str, Any], *, deadline: float) -> str:
