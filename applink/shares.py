@@ -112,5 +112,5 @@ def resume(connection: Connection, org_id: str) -> bool:
 
 
 def leave(connection: Connection, worker: str) -> None:
-    """Give up all shares: the worker ends."""
+    """Give up all shares: the worker has ended its last call."""
     connection.execute(text("DELETE FROM gateway.org_share WHERE worker = :worker"), {"worker": worker})

@@ -5,13 +5,14 @@
 
 Any number of worker processes may run, none knows another but through the database. It never ends by itself: whatever
 fails is tried again, after a database outage at the latest 32 s after its end. On SIGTERM it claims no more, gives back
-what has not begun, sends nothing new, and leaves after at most `shutdown_seconds`; what is then under way is looked up
-in the org by whoever claims it next.
+what has not begun, writes nothing new to an org, keeps its share of calls for what is under way, and leaves after at
+most `shutdown_seconds`; what is still under way then is looked up in the org by whoever claims it next.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import secrets
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from applink import claims, shares
 from applink.benches import Benches, in_hand
@@ -97,7 +98,8 @@ class Worker:
             else:
                 self.ending.wait(left)
 
-    def _divide(self, ready: list[str]) -> None:
+    def _divide(self, ready: list[str], *, ends: float = math.inf) -> None:
+        """Renew this worker's shares. ends: monotonic; the database is not waited for beyond it."""
         under_way = dict.fromkeys(ready, 0) | self._benches.under_way()
         limits = self._limits
         lease = max(min(SHARE_SECONDS, limits.lease_seconds / 6), 4 * limits.poll_seconds)
@@ -111,7 +113,7 @@ class Worker:
                 org_concurrency=limits.org_concurrency,
                 lease_seconds=lease,
             ),
-            until=asked_at + lease,
+            until=min(asked_at + lease, ends),
         )
         self._benches.share(shares_now, asked_at + lease)
 
@@ -162,19 +164,30 @@ class Worker:
         begun = time.monotonic()
         ends = begun + max(self._limits.shutdown_seconds - FOR_ENDING_SECONDS, 0.5)
         unstarted = self._benches.clear()
-
-        def give_up(connection: Connection) -> None:
-            claims.give_back(connection, unstarted)
-            shares.leave(connection, self.name)
-
-        self._guarded(lambda: self._transactions.run(give_up, until=ends))
-        for thread in [*items, *chores]:
-            thread.join(max(0.0, ends - time.monotonic()))
-        left = sum(thread.is_alive() for thread in [*items, *chores])
+        self._guarded(
+            lambda: self._transactions.run(lambda connection: claims.give_back(connection, unstarted), until=ends)
+        )
+        left = self._joined([*items, *chores], ends)
+        if not left:
+            self._guarded(self._leave)
         self._gone.set()
         self._transactions.close()
         log.info("worker=%s ended=yes left_under_way=%d after_seconds=%.1f", self.name, left, time.monotonic() - begun)
         return left == 0
+
+    def _joined(self, threads: list[threading.Thread], ends: float) -> int:
+        """Wait for threads, whose calls keep their share meanwhile; how many are left at `ends`."""
+        while (left := [thread for thread in threads if thread.is_alive()]) and time.monotonic() < ends:
+            self._guarded(lambda: self._divide([], ends=ends))
+            next_look = min(ends, time.monotonic() + self._limits.poll_seconds)
+            for thread in left:
+                thread.join(max(0.0, next_look - time.monotonic()))
+        return len(left)
+
+    def _leave(self) -> None:
+        """Give up all shares, when no call is under way; those of calls left behind end by themselves."""
+        soon = time.monotonic() + FOR_ENDING_SECONDS / 2
+        self._transactions.run(lambda connection: shares.leave(connection, self.name), until=soon)
 
     def _thread(self, name: str, target: Callable[..., None], *given: Any) -> threading.Thread:
         thread = threading.Thread(target=target, args=given, name=name, daemon=True)
