@@ -98,7 +98,8 @@ def _change(url: str, job_id: UUID, change: Callable[[Connection, str, UUID], jo
 
 OWED: Final = text("""
 SELECT id, org_id, CASE WHEN callback_url IS NULL THEN 'event' ELSE 'callback' END AS what, attempts, next_at,
-    callback_deadline, callback_error
+    CASE WHEN callback_url IS NULL THEN greatest(finished_at + make_interval(secs => :event_seconds), callback_deadline)
+        ELSE callback_deadline END AS until, callback_error
 FROM gateway.job
 WHERE callback_status = 'due' AND (next_at < now() + interval '1 year' OR :waiting AND next_at IS NULL)
 ORDER BY next_at NULLS LAST, id LIMIT :most
@@ -110,10 +111,11 @@ ORDER BY next_at NULLS LAST, id LIMIT :most
 @click.option("--most", default=50, show_default=True, type=click.IntRange(1, 10_000), help="How many.")
 def list_callbacks(url: str, waiting: bool, most: int) -> None:
     """Show what is owed: job, org, callback or event, tries, the next one, its deadline, why not yet."""
+    given = {"waiting": waiting, "most": most, "event_seconds": outbox.EVENT_SECONDS_MOST}
     with _connection(url) as connection:
-        for row in connection.execute(OWED, {"waiting": waiting, "most": most}):
+        for row in connection.execute(OWED, given):
             _line(row.id, row.org_id, row.what, f"{row.attempts} tries", f"next {_moment(row.next_at)}",
-                  f"until {_moment(row.callback_deadline)}", row.callback_error or "")  # fmt: skip
+                  f"until {_moment(row.until)}", row.callback_error or "")  # fmt: skip
 
 
 @_command(CALLBACKS, "resend")

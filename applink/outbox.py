@@ -6,6 +6,8 @@ A job's callback_status is due from its submission on; it is worked on once the 
     401, 500, no answer             later: 1 s * 2^n and a random part, at most 5 min
     event published                 event_published
     event refused, or a day long not published    expired
+An event's day begins with the job's end, or later: when it takes a callback's place, or with `resend`; then it ends
+with callback_deadline.
 At least once: a body names its job, and a receiver must bear it twice. In: a connection within a transaction.
 """
 
@@ -53,7 +55,8 @@ WHERE (j.org_id, j.id) IN (
     ORDER BY o.next_at, o.id LIMIT :most FOR UPDATE SKIP LOCKED)
 RETURNING j.org_id, j.id AS job_id, j.lease_no, j.attempts, j.callback_url,
     CAST(extract(epoch FROM CASE WHEN j.callback_url IS NULL
-        THEN j.finished_at + make_interval(secs => :event_seconds) ELSE j.callback_deadline END - now()) AS float)
+        THEN greatest(j.finished_at + make_interval(secs => :event_seconds), j.callback_deadline)
+        ELSE j.callback_deadline END - now()) AS float)
         AS seconds_left
 """)
 
@@ -96,15 +99,17 @@ def _end(connection: Connection, owed: Owed, status: str, error: str | None) -> 
 
 EVENT_INSTEAD: Final = text("""
 UPDATE gateway.job
-SET callback_url = NULL, callback_error = :error, next_at = now(), lease_until = NULL, locked_by = NULL, attempts = 0
+SET callback_url = NULL, callback_deadline = now() + make_interval(secs => :event_seconds), callback_error = :error,
+    next_at = now(), lease_until = NULL, locked_by = NULL, attempts = 0
 WHERE org_id = :org_id AND id = :job_id AND lease_no = :lease_no AND callback_status = 'due'
 """)
 
 
 def event_instead(connection: Connection, owed: Owed, reason: str) -> bool:
-    """The callback's window is closed, for the reason given: from now on an event is owed."""
+    """The callback's window is closed, for the reason given: from now on an event is owed, for a day."""
     set_org(connection, owed.org_id)
-    return connection.execute(EVENT_INSTEAD, _fence(owed) | {"error": reason[:ERROR_LENGTH]}).rowcount == 1
+    given = _fence(owed) | {"error": reason[:ERROR_LENGTH], "event_seconds": EVENT_SECONDS_MOST}
+    return connection.execute(EVENT_INSTEAD, given).rowcount == 1
 
 
 LATER: Final = text("""
@@ -140,15 +145,21 @@ def event_fields(job: JobState) -> Mapping[str, Any]:
 
 RESEND: Final = text("""
 UPDATE gateway.job
-SET callback_status = 'due', next_at = now(), attempts = 0, lease_until = NULL, lease_no = lease_no + 1
+SET callback_status = 'due', next_at = now(), attempts = 0, lease_until = NULL, lease_no = lease_no + 1,
+    callback_deadline = CASE WHEN callback_url IS NULL THEN now() + make_interval(secs => :event_seconds)
+        ELSE callback_deadline END
 WHERE org_id = :org_id AND id = :job_id AND finished_at IS NOT NULL
 """)
 
 
 def resend(connection: Connection, org_id: str, job_id: UUID) -> bool:
-    """Tell once more, now: as callback where its address is still known, else as event. False: no such ended job."""
+    """Tell once more, now: a callback that is still owed and within its deadline; else an event, for a day from now.
+
+    False: no such ended job.
+    """
     set_org(connection, org_id)
-    return connection.execute(RESEND, {"org_id": org_id, "job_id": job_id}).rowcount == 1
+    given = {"org_id": org_id, "job_id": job_id, "event_seconds": EVENT_SECONDS_MOST}
+    return connection.execute(RESEND, given).rowcount == 1
 
 
 ABANDON: Final = text("""

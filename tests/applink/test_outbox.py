@@ -154,3 +154,35 @@ def test_a_retry_during_a_delivery_owes_the_callback_for_the_second_end(engine: 
     assert succeed(engine, claim(engine)[0])
     (again,) = due(engine)
     assert again.callback_url == owed.callback_url and again.lease_no > owed.lease_no
+
+
+def days_ago(engine: Engine, job_id: UUID) -> None:
+    """As if the job had been asked for, and had ended, three days before."""
+    write(engine, "UPDATE gateway.job SET finished_at = finished_at - interval '3 days',"
+          " callback_deadline = callback_deadline - interval '3 days' WHERE id = :i", i=job_id)  # fmt: skip
+
+
+def test_what_is_resent_days_later_has_a_day_again(engine: Engine) -> None:
+    job_id = ended(engine, callback_url=None, event=True)
+    days_ago(engine, job_id)
+    (owed,) = due(engine)
+    assert owed.seconds_left < 0
+    with engine.begin() as connection:
+        assert outbox.expired(connection, owed, "No event could be published for a day.")
+        assert outbox.resend(connection, ORG, job_id)
+    (again,) = due(engine)
+    assert 86_000 < again.seconds_left <= 86_400
+
+
+def test_an_event_instead_of_a_callback_has_a_day_from_then_on(engine: Engine) -> None:
+    """No worker ran for days; or an operator resends a callback whose deadline has passed."""
+    job_id = ended(engine)
+    days_ago(engine, job_id)
+    with engine.begin() as connection:
+        assert outbox.resend(connection, ORG, job_id)
+    (owed,) = due(engine)
+    assert owed.callback_url is not None and owed.seconds_left < 0, "the org waits no longer"
+    with engine.begin() as connection:
+        assert outbox.event_instead(connection, owed, "The callback's deadline has passed.")
+    (event,) = due(engine)
+    assert event.callback_url is None and 86_000 < event.seconds_left <= 86_400
