@@ -67,8 +67,8 @@ def test_the_deadline_ends_a_coroutine(loop: Loop) -> None:
     started = time.monotonic()
     with pytest.raises(TimeoutError):
         loop.run(hang(), time.monotonic() + 0.05)
-    assert ended.wait(2)
-    assert time.monotonic() - started < 2
+    assert ended.wait(10)
+    assert time.monotonic() - started < 10
 
 
 def test_a_closed_loop_starts_again(loop: Loop) -> None:

@@ -218,14 +218,28 @@ def test_a_token_that_ended_is_a_401_before_any_effect(place: Place) -> None:
     place.simulator.expire_token("ann@acme.example")
     [opportunity] = place.simulator.opportunities(1, user="ann")
     reply = place.ask("createQuote", {"opportunityId": opportunity}, user=ann, through="direct")
-    assert reply.status in (401, 503), reply.body
+    assert code(reply) == (401, "TokenRejected"), reply.body
+    assert quotes_of(place, opportunity) == [] and place.count("intent", "opportunity_id = :id", id=opportunity) == 0
 
 
-def test_an_org_at_its_limit_is_a_503_and_nothing_was_done(place: Place) -> None:
+AWAY: dict[str, tuple[dict[str, Any], tuple[int, str]]] = {
+    "at its limit": (
+        {"status": 403, "body": [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}]},
+        (503, "OrgLimitReached"),
+    ),
+    "under maintenance": ({"status": 503, "body": "<html>maintenance</html>"}, (504, "OutcomeUnknown")),
+}
+
+
+@pytest.mark.parametrize("how", AWAY)
+def test_an_org_that_takes_no_graph(place: Place, how: str) -> None:
+    """Its own word that it did nothing is a 503; an answer of somebody in between says nothing about the write."""
     [opportunity] = ordinary(place)
-    place.simulator.fault("POST /composite/graph", status=503, body="<html>maintenance</html>", times=None)
+    fault, said = AWAY[how]
+    place.simulator.fault("POST /composite/graph", times=None, **fault)
     reply = place.ask("createQuote", {"opportunityId": opportunity})
-    assert reply.status in (503, 504) and "<html" not in reply.answer.body.decode()
+    assert code(reply) == said and "<html" not in reply.answer.body.decode()
+    assert quotes_of(place, opportunity) == []
     place.simulator.clear_faults()
     assert declared(place.apex.repeat(reply)).status == 200
     assert len(quotes_of(place, opportunity)) == 1

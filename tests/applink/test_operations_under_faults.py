@@ -103,10 +103,12 @@ def test_a_database_that_is_full_after_the_org_was_asked(place: Place, opportuni
 
 
 def test_backends_ended_while_the_org_works(place: Place, opportunity: str) -> None:
-    place.simulator.fault("POST /composite/graph", delay=1.0, after=True)
+    place.simulator.fault("POST /composite/graph", delay=2.0, after=True)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(place.ask, "createQuote", {"opportunityId": opportunity})
-        time.sleep(0.7)
+        while not place.simulator.records("Quote", f"OpportunityId = '{opportunity}'"):
+            assert not asked.done(), asked.result().body
+            time.sleep(0.05)
         with place.engine.connect() as connection:
             connection.execute(
                 text(
@@ -114,6 +116,7 @@ def test_backends_ended_while_the_org_works(place: Place, opportunity: str) -> N
                     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
             )
+        assert not asked.done()
         first = asked.result()
     assert first.status in (200, 504)
     assert settled(place, first, 15).status == 200
