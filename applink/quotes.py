@@ -97,13 +97,15 @@ class Quotes:
     def make(self, order: QuoteOrder, org: Org, *, deadline: float, before_write: Callable[[], None]) -> Made:
         """Make the quote of an order in the org, or find it there.
 
-        before_write: called at most once, before the org is asked to write; it commits that the org was called.
-        Raises: SetupRequired, OpportunityNotFound, NotPriceable, NotAllowed, Refused: no quote was made;
-                Unavailable: none was made, later perhaps; OutcomeUnknown: the same order again settles it.
+        before_write: called right before the graph is sent, when no place among the org's calls is waited for any
+                more; it commits that the org was called.
+        Raises: SetupRequired, OpportunityNotFound, NotPriceable, NotAllowed, Refused: no quote was made, and an order
+                that was called before has been looked up; Unavailable: this attempt made none, later perhaps;
+                OutcomeUnknown: the same order again settles it.
         """
-        setup.require(org, deadline=deadline)
-        if order.called_before and (found := org_quotes.by_key(org, order.gateway_key, deadline=deadline)):
+        if order.called_before and (found := _looked_up(org, order, deadline)):
             return self._recovered(order, org, found, deadline)
+        setup.require(org, deadline=deadline)
         opportunity = self._opportunity(order.opportunity_id, org, deadline)
         if order.if_draft_exists == "create":
             return self._new(order, org, opportunity, None, before_write, deadline)
@@ -114,8 +116,11 @@ class Quotes:
         return made.event is not None and quote_rows.add(connection, made.row, made.lines, made.event)
 
     def recover(self, order: QuoteOrder, org: Org, *, deadline: float) -> Made | None:
-        """The quote that an interrupted order has made in the org; None where there is none to be seen."""
-        found = org_quotes.by_key(org, order.gateway_key, deadline=deadline)
+        """The quote that an interrupted order has made in the org; None where there is none to be seen.
+
+        Raises: Unavailable; OutcomeUnknown where the org refuses to be asked.
+        """
+        found = _looked_up(org, order, deadline)
         return None if found is None else self._recovered(order, org, found, deadline)
 
     def preview(self, opportunity_id: str, org: Org, *, deadline: float) -> PricedQuote:
@@ -161,8 +166,7 @@ class Quotes:
         nodes = quote_graph.of(priced, order.gateway_key, line_object)
         row, lines = quote_order.expected(order, priced, org), quote_order.lines_of(priced)
         row = replace(row, revised_from_id=draft.id if draft else None)
-        before_write()
-        found = _written(org, nodes, order, deadline)
+        found = _written(org, nodes, order, before_write, deadline)
         if isinstance(found, OrgQuote):
             row, lines = quote_match.as_in_org(row, lines, found)
         else:
@@ -176,7 +180,9 @@ class Quotes:
             opportunity = self._opportunity(order.opportunity_id, org, deadline)
             revision = quote_order.revision_of(found.name, quote_graph.plain(opportunity.name))
             priced = self._priced(opportunity, order.org_id, on=found.created, revision=revision)
-        except (OpportunityNotFound, NotPriceable):
+        except Unavailable:
+            raise
+        except OperationError:
             row = quote_order.found_only(order, found, self._defaults)
         else:
             row = quote_order.expected(order, priced, org)
@@ -241,15 +247,18 @@ def _json_amount(amount: Decimal | None) -> float | None:
     return None if amount is None else float(amount)
 
 
-def _written(org: Org, nodes: Sequence[Node], order: QuoteOrder, deadline: float) -> OrgQuote | Mapping[str, Written]:
+def _written(
+    org: Org, nodes: Sequence[Node], order: QuoteOrder, before: Callable[[], None], deadline: float
+) -> OrgQuote | Mapping[str, Written]:
     """Write the graph and read the quote back; what was written where the quote cannot be seen afterwards.
 
-    Raises: OutcomeUnknown also where the quote was made and could not be read.
+    Raises: what the graph was refused with; OutcomeUnknown also where the quote was made and could not be read. Once
+    the org has taken the graph, nothing is a refusal any more.
     """
     try:
-        written = org.write(nodes, deadline=deadline)
+        written = org.write(nodes, deadline=deadline, before=before)
     except Refused as refused:
-        if refused.code in EXISTS and (found := _read_back(org, order, deadline)):
+        if refused.code in EXISTS and (found := _made_before(org, order, deadline)):
             return found
         raise
     except OutcomeUnknown:
@@ -260,11 +269,34 @@ def _written(org: Org, nodes: Sequence[Node], order: QuoteOrder, deadline: float
 
 
 def _read_back(org: Org, order: QuoteOrder, deadline: float) -> OrgQuote | None:
-    """The quote after it was made: that it cannot be read does not undo it."""
+    """The quote after it was made; None for a user who may make quotes and not see them."""
     try:
         return org_quotes.by_key(org, order.gateway_key, deadline=deadline)
     except Unavailable as error:
         raise OutcomeUnknown(f"The quote was made, and could not be read back: {error.message}") from None
+    except OperationError:
+        return None
+
+
+def _made_before(org: Org, order: QuoteOrder, deadline: float) -> OrgQuote | None:
+    """The quote that the org says is there already."""
+    try:
+        return org_quotes.by_key(org, order.gateway_key, deadline=deadline)
+    except OperationError as error:
+        raise OutcomeUnknown(f"The org has the quote already, and it could not be read: {error.message}") from None
+
+
+def _looked_up(org: Org, order: QuoteOrder, deadline: float) -> OrgQuote | None:
+    """The quote of an attempt before. Raises: Unavailable; OutcomeUnknown: a refusal to be asked says nothing of it."""
+    try:
+        setup.require(org, deadline=deadline)
+        return org_quotes.by_key(org, order.gateway_key, deadline=deadline)
+    except Unavailable:
+        raise
+    except OperationError as error:
+        raise OutcomeUnknown(
+            f"The org may have the quote from an attempt before, and refused to be asked: {error.message}"
+        ) from None
 
 
 def _looked_for(org: Org, order: QuoteOrder, deadline: float) -> OrgQuote | None:
