@@ -213,13 +213,18 @@ def test_the_orgs_own_refusal_keeps_its_code_and_the_key_stays_good(place: Place
     assert len(quotes_of(place, opportunity)) == rows_of(place, opportunity) == 1
 
 
-def test_a_token_that_ended_is_a_401_before_any_effect(place: Place) -> None:
-    ann = place.apex.sign_in("ann")
+@pytest.mark.parametrize("proven", [False, True])
+def test_a_token_that_ended_has_no_effect(place: Place, proven: bool) -> None:
+    """401 where it is new here; 503 from a user who was proven a moment ago, and can sign in again."""
     place.simulator.expire_token("ann@acme.example")
-    [opportunity] = place.simulator.opportunities(1, user="ann")
+    ann = place.apex.sign_in("ann")
+    [opportunity] = ordinary(place)
+    if proven:
+        assert place.ask("previewQuote", {"opportunityId": opportunity}, user=ann, through="direct").status == 200
+    place.simulator.expire_token("ann@acme.example")
     reply = place.ask("createQuote", {"opportunityId": opportunity}, user=ann, through="direct")
-    assert code(reply) == (401, "TokenRejected"), reply.body
-    assert quotes_of(place, opportunity) == [] and place.count("intent", "opportunity_id = :id", id=opportunity) == 0
+    assert code(reply) == ((503, "SessionEnded") if proven else (401, "TokenRejected"))
+    assert quotes_of(place, opportunity) == [] and rows_of(place, opportunity) == 0
 
 
 AWAY: dict[str, tuple[dict[str, Any], tuple[int, str]]] = {
