@@ -191,11 +191,10 @@ FROM item WHERE n.org_id = item.org_id AND n.id = item.id
 def mark_called(connection: Connection, claimed: ClaimedItem, *, lease_seconds: float = 60.0) -> None:
     """Remember, before a write is sent, that it may have been: commit, then send. Raises LeaseLost.
 
-    The item's lease is renewed and its attempt counted. Losing this record with the database's last moments does no
-    harm, the key of the quote being older: the commit need not wait for the disk.
+    The item's lease is renewed and its attempt counted. The commit waits for the disk: were the mark lost in a crash of
+    the database, the item could be cancelled or failed without a look in the org.
     """
     set_org(connection, claimed.org_id)
-    connection.execute(text("SET LOCAL synchronous_commit = off"))
     given = _fence(claimed) | {"attempts": claimed.attempts + 1, "lease_seconds": lease_seconds}
     if connection.execute(MARK_CALLED, given).rowcount == 0:
         raise LeaseLost(str(claimed.item_id))
@@ -315,7 +314,8 @@ def give_back(connection: Connection, unstarted: Sequence[ClaimedItem]) -> int:
     return connection.execute(GIVE_BACK, _held(unstarted)).rowcount
 
 
-# What the org may have been asked for already stays, for a worker to look it up in the org.
+# What the org may have been asked for already stays, for a worker to look it up in the org. The intent is locked too:
+# whether it was called is then known as of the lock, not as of the beginning of the statement.
 CANCEL_ITEMS: Final = text("""
 WITH doomed AS (
     SELECT i.org_id, i.id
@@ -324,7 +324,7 @@ WITH doomed AS (
     WHERE j.cancel_requested_at IS NOT NULL AND j.status IN ('queued', 'running')
         AND (CAST(:job_id AS uuid) IS NULL OR j.org_id = :org_id AND j.id = :job_id)
         AND i.status = 'queued' AND n.called_at IS NULL
-    FOR UPDATE OF i SKIP LOCKED
+    FOR UPDATE OF i, n SKIP LOCKED
 ), item AS (
     UPDATE gateway.job_item AS i
     SET status = 'cancelled', finished_at = now(), error_code = NULL, error_message = NULL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -313,6 +314,62 @@ def test_cancelling_leaves_what_the_org_may_have_for_a_worker_to_look_up(engine:
     with engine.begin() as connection:
         assert claims.finish_item(connection, left)
     assert state(engine, job_id).status == "cancelled"
+
+
+def hold_looks_at_intents(engine: Engine) -> None:
+    """Whoever sets test.hold waits, in the middle of a statement that reads intents, for advisory lock 4711."""
+    with engine.begin() as connection:
+        connection.execute(
+            text("""
+            CREATE FUNCTION gateway.hold() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN
+                IF current_setting(''test.hold'', true) = ''on'' THEN PERFORM pg_advisory_xact_lock(4711); END IF;
+                RETURN true; END';
+            CREATE POLICY hold ON gateway.intent USING (gateway.hold());
+            ALTER TABLE gateway.intent ENABLE ROW LEVEL SECURITY;
+            ALTER TABLE gateway.intent FORCE ROW LEVEL SECURITY""")
+        )
+
+
+def test_cancelling_sees_a_call_made_since_it_began_to_look(engine: Engine) -> None:
+    """Claimed, called and queued again between the snapshot of the cancelling statement and its lock."""
+    job_id = submit(engine, new_job(2)).job_id
+    assert succeed(engine, claim(engine, most=1)[0])
+    hold_looks_at_intents(engine)
+
+    def cancel() -> None:
+        with engine.begin() as connection:
+            connection.execute(text("SET LOCAL test.hold = on"))
+            jobs.cancel(connection, ORG, job_id)
+
+    thread = threading.Thread(target=cancel)
+    with engine.connect() as holder:
+        holder.execute(text("SELECT pg_advisory_lock(4711)"))
+        thread.start()
+        waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted")
+        ends = time.monotonic() + 10
+        while not holder.execute(waits).scalar_one():
+            assert time.monotonic() < ends, "it never looked"
+            time.sleep(0.01)
+        (item,) = claim(engine)
+        with engine.begin() as connection:
+            claims.mark_called(connection, item)
+        with engine.begin() as connection:
+            claims.retry_later(connection, item, seconds=0, consumed=True, error=("OutcomeUnknown", "cut"))
+        holder.execute(text("SELECT pg_advisory_unlock(4711)"))
+        thread.join(10)
+    assert row(engine, "job_item", item.item_id).status == "queued"
+    (again,) = claim(engine)
+    assert (again.item_id, again.cancelled, again.called_before) == (item.item_id, True, True)
+
+
+def test_the_mark_of_a_call_waits_for_the_disk(engine: Engine) -> None:
+    """Else a crash of the database would forget that the org may have been asked."""
+    submit(engine, new_job(1))
+    (item,) = claim(engine)
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL synchronous_commit = on"))
+        claims.mark_called(connection, item)
+        assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
 
 
 def test_retry_is_for_failed_opportunities_of_a_finished_job(engine: Engine) -> None:
