@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 from applink.benches import Benches
 from applink.claims import ClaimedItem
 
 A, B = "00D-A", "00D-B"
+PATIENCE = 10.0
+"""Seconds for what has to come; nobody waits so long for what comes at once."""
 
 
 def items(org_id: str, count: int) -> list[ClaimedItem]:
@@ -37,13 +40,28 @@ def taken(benches: Benches, count: int) -> list[str]:
 def blocked(benches: Benches) -> bool:
     """Whether one more would have to wait."""
     got: list[object] = []
-    thread = threading.Thread(target=lambda: got.append(benches.take()), daemon=True)
+    asks = threading.Event()
+
+    def ask() -> None:
+        asks.set()
+        got.append(benches.take())
+
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
+    assert asks.wait(PATIENCE)
     thread.join(0.05)
     waits = thread.is_alive()
     benches.close()
-    thread.join(1)
-    return waits
+    thread.join(PATIENCE)
+    return waits and got == [None]
+
+
+def until(is_so: Callable[[], object]) -> None:
+    """Wait for something that another thread does."""
+    ends = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < ends, "it did not come"
+        time.sleep(0.005)
 
 
 def test_more_items_than_calls_are_in_hand() -> None:
@@ -64,35 +82,42 @@ def test_orgs_take_turns() -> None:
 
 
 def place(benches: Benches, stack: contextlib.ExitStack, org_id: str = A) -> bool:
-    return stack.enter_context(benches.place(org_id, time.monotonic() + 0.02))
+    """A place that is free, or refused at once."""
+    return stack.enter_context(benches.place(org_id, time.monotonic() + PATIENCE))
+
+
+def no_place(benches: Benches, org_id: str = A) -> bool:
+    """Whether none comes free."""
+    with benches.place(org_id, time.monotonic() + 0.02) as free:
+        return not free
 
 
 def test_an_org_has_no_more_calls_than_its_share() -> None:
     benches = Benches(8)
     benches.share({A: 3})
     with contextlib.ExitStack() as stack:
-        assert [place(benches, stack) for _ in range(4)] == [True, True, True, False]
+        assert all(place(benches, stack) for _ in range(3)) and no_place(benches)
         assert benches.under_way() == {A: 3}
         benches.share({A: 1})
         assert benches.under_way() == {A: 3}, "what is under way ends as it ends"
     assert benches.under_way() == {}
     with contextlib.ExitStack() as stack:
-        assert [place(benches, stack) for _ in range(2)] == [True, False]
+        assert place(benches, stack) and no_place(benches)
 
 
 def test_a_process_has_no_more_calls_than_its_own() -> None:
     benches = Benches(3)
     benches.share({A: 8, B: 8})
     with contextlib.ExitStack() as stack:
-        assert [place(benches, stack, org_id) for org_id in (A, B, A, B)] == [True, True, True, False]
+        assert all(place(benches, stack, org_id) for org_id in (A, B, A)) and no_place(benches, B)
 
 
 def test_a_share_ends_unless_it_is_renewed() -> None:
     benches = Benches(8)
     benches.share({A: 3}, time.monotonic() - 1)
     with contextlib.ExitStack() as stack:
-        assert not place(benches, stack)
-        benches.share({A: 3}, time.monotonic() + 1)
+        assert no_place(benches)
+        benches.share({A: 3}, time.monotonic() + PATIENCE)
         assert place(benches, stack)
 
 
@@ -112,28 +137,27 @@ def test_a_place_that_comes_free_is_taken_at_once() -> None:
     got: list[bool] = []
 
     def wait() -> None:
-        with benches.place(B, time.monotonic() + 5) as free:
+        with benches.place(B, time.monotonic() + PATIENCE) as free:
             got.append(free)
 
     with contextlib.ExitStack() as stack:
         assert place(benches, stack) and place(benches, stack)
         thread = threading.Thread(target=wait)
         thread.start()
-        thread.join(0.05)
+        until(lambda: B in benches.under_way())
         assert got == []
-    thread.join(1)
-    assert got == [True]
+    thread.join(PATIENCE / 2)
+    assert got == [True], "at once: it would have given up much later"
 
 
 def test_an_org_that_is_waited_for_is_under_way() -> None:
     benches = Benches(2)
-    thread = threading.Thread(target=lambda: benches.place(A, time.monotonic() + 5).__enter__())
+    thread = threading.Thread(target=lambda: benches.place(A, time.monotonic() + PATIENCE).__enter__())
     thread.start()
-    while not benches.under_way():
-        pass
+    until(benches.under_way)
     assert benches.under_way() == {A: 0}, "so that the worker asks for a share"
     benches.share({A: 1})
-    thread.join(1)
+    thread.join(PATIENCE / 2)
     assert not thread.is_alive()
 
 
