@@ -26,7 +26,8 @@ from models.database import set_org
 log = logging.getLogger("gateway.worker")
 
 CALL_SECONDS: Final = 30.0
-BATCH: Final = 5
+SETTLE_LEASE_SECONDS: Final = 60.0
+"""For so long a request key is blocked by a worker that dies while it settles its intent: one look and its rows."""
 WINDOW_CLOSED: Final = {404: "The org knows no such callback (404).", 408: "The callback's time was over (408)."}
 NEVER: Final = (Refused, NotAllowed, NotFound, InvalidRequest)
 """Refusals of an event that no later try changes."""
@@ -120,20 +121,19 @@ class Chores:
         return True
 
     def settle(self) -> bool:
-        """Take some intents that were begun and not ended, and find out in the org what became of them."""
-        limits = self._limits
+        """Take one intent that was begun and not ended, and find out in the org what became of it."""
         taken = self._transactions.run(
             lambda connection: intents.stale(
                 connection,
                 self._name,
-                BATCH,
-                age_seconds=limits.intent_settle_seconds,
-                lease_seconds=max(limits.lease_seconds, BATCH * CALL_SECONDS * 2),
+                1,
+                age_seconds=self._limits.intent_settle_seconds,
+                lease_seconds=SETTLE_LEASE_SECONDS,
             )
         )
         for intent in taken:
             self._settle(intent)
-        return len(taken) == BATCH
+        return bool(taken)
 
     def _settle(self, intent: Intent) -> None:
         if intent.called_at is None:
