@@ -23,7 +23,9 @@ _UNPRINTABLE: Final = re.compile("[\ud800-\udfff\x00]")
 class Stream(Protocol):
     """What a body is read from; read(n) gives n bytes at most."""
 
-    def read(self, size: int = -1, /) -> bytes: ...
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most `size`; none at the end. Raises: InvalidRequest where the body ends early."""
+        ...
 
 
 def read(stream: Stream, headers: Mapping[str, str], most_bytes: int) -> bytes:

@@ -166,10 +166,11 @@ def _connection(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
+FIND_ORG: Final = text("SELECT org_id FROM gateway.job WHERE id = :job_id AND deleted_at IS NULL")
+
+
 def _org_of(connection: Connection, job_id: UUID) -> str:
-    found: Row[Any] | None = connection.execute(
-        text("SELECT org_id FROM gateway.job WHERE id = :job_id AND deleted_at IS NULL"), {"job_id": job_id}
-    ).one_or_none()
+    found: Row[Any] | None = connection.execute(FIND_ORG, {"job_id": job_id}).one_or_none()
     if found is None:
         raise JobNotFound(f"there is no job {job_id}")
     return str(found.org_id)

@@ -2,9 +2,12 @@
 
 In: a connection within a transaction, an org. Out: frozen values. Each function names the org to the database itself.
 
-The statements without an org, all of the worker: claims.READY, claims.CLAIM, claims.RENEW, claims.FINISH_JOBS,
-claims.CANCEL_ITEMS, shares.*, outbox.CLAIM, intents.STALE, jobs.PRUNE_*, and the figures of status.py. They run with
-app.org_id = '*', which only the tables of the queue accept.
+The statements that name no org, or several, all of the worker or of commands:
+- writing, with app.org_id = '*', which only the tables of the queue accept: claims.CLAIM, claims.START_JOBS,
+  claims.RENEW, claims.GIVE_BACK, claims.CANCEL_ITEMS, claims.FINISH_JOBS, outbox.CLAIM, intents.STALE,
+  jobs.PRUNE_JOBS, jobs.PRUNE_INTENTS, jobs.PRUNE_KEYS.
+- writing tables of the worker's own, which have no fence: shares.*.
+- reading only: claims.READY, status.*, cli.LIST, cli.OWED, cli.FIND_ORG.
 """
 
 from __future__ import annotations
@@ -18,13 +21,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from applink.claims import CANCEL_ITEMS, FINISH_JOBS
+from applink.claims import ANY_ORG, CANCEL_ITEMS, FINISH_JOBS
 from applink.errors import JobFinished, JobNotFinished, JobNotFound, KeyReused, TooManyJobs
 from models.database import set_org
 
 OPEN: Final = frozenset({"queued", "running"})
 CALLBACK_SECONDS_MOST: Final = 86_400
-ANY_ORG: Final = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

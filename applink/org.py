@@ -82,13 +82,25 @@ class Org(Protocol):
     """One org, asked as one user. Thread-safe. deadline: a monotonic time."""
 
     @property
-    def org_id(self) -> str: ...
+    def org_id(self) -> str:
+        """18 characters."""
+        ...
+
     @property
-    def domain_url(self) -> str: ...
+    def domain_url(self) -> str:
+        """Such as https://acme.my.salesforce.com; no slash at its end."""
+        ...
+
     @property
-    def username(self) -> str: ...
+    def username(self) -> str:
+        """As whom the org is asked."""
+        ...
+
     @property
-    def user_id(self) -> str | None: ...
+    def user_id(self) -> str | None:
+        """That user's id, None where it is not known."""
+        ...
+
     @property
     def calls(self) -> int:
         """How many requests were sent through this value."""
@@ -115,9 +127,13 @@ class Org(Protocol):
         """A new record (or Platform Event); its id."""
         ...
 
-    def update(self, type_name: str, record_id: str, fields: Mapping[str, Any], *, deadline: float) -> None: ...
+    def update(self, type_name: str, record_id: str, fields: Mapping[str, Any], *, deadline: float) -> None:
+        """Change the given fields of a record."""
+        ...
 
-    def delete(self, type_name: str, record_id: str, *, deadline: float) -> None: ...
+    def delete(self, type_name: str, record_id: str, *, deadline: float) -> None:
+        """Delete a record."""
+        ...
 
     def deliver(self, callback_url: str, body: Mapping[str, Any], *, deadline: float) -> int:
         """POST a callback; the status that the org answers with. The host must be this org's, checked again here."""

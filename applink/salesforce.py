@@ -44,9 +44,11 @@ class CallersSession:
         self._session = session
 
     async def current(self, deadline: float) -> Session:
+        """The one that came."""
         return self._session
 
     async def renewed(self, ended: Session, deadline: float) -> Session:
+        """None is to be had. Raises: SessionEnded."""
         raise SessionEnded("The org has ended the caller's session.")
 
 
@@ -97,18 +99,22 @@ class SdkOrg:
 
     @property
     def org_id(self) -> str:
+        """The org's id, 18 characters."""
         return self._known.org_id
 
     @property
     def domain_url(self) -> str:
+        """Where the org is, such as https://acme.my.salesforce.com; no slash at its end."""
         return self._known.domain_url
 
     @property
     def username(self) -> str:
+        """The user as whom the org is asked."""
         return self._known.username
 
     @property
     def user_id(self) -> str | None:
+        """That user's id, None where it is not known."""
         return self._known.user_id
 
     @property

@@ -200,6 +200,7 @@ class Guard(AbstractResolver):
         return found
 
     async def close(self) -> None:
+        """Let go of what the look-ups need."""
         await self._resolver.close()
 
     async def watch(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
