@@ -51,6 +51,8 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
         """
         for turn in itertools.count(1):
             outcome = super().handle(conn)
+            if conn.sock.fileno() == -1:  # handle_error has closed it; twice would count as two connections less
+                conn.close = _closed_already
             others_wait = self.nr_conns > self.cfg.threads and turn >= MOST_TURNS
             if outcome is not True or not self.alive or others_wait:
                 return outcome
@@ -59,7 +61,7 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
 
     def accept(self, listener: Any) -> None:
         """Take a new connection, after a process that holds fewer: all of them wake for it."""
-        time.sleep(min(self.nr_conns, MOST_TURNS) * YIELD_SECONDS)
+        time.sleep(max(0, min(self.nr_conns, MOST_TURNS)) * YIELD_SECONDS)
         super().accept(listener)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
@@ -75,6 +77,10 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
             util.close_graceful(client)  # a plain close with unread bytes would reset the answer away
         except OSError:
             log.debug("the client did not wait for the answer")
+
+
+def _closed_already(graceful: bool = False) -> None:
+    """There is nothing left to close."""
 
 
 def _readable(sock: socket.socket) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -69,6 +68,10 @@ def running(folder: Path, what: str = "run", **variables: str) -> Iterator[Run]:
             one.wait_for("invoke createQuote")
             yield one
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
+            process.terminate()  # a shell's background job may not hear an interrupt
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
             reader.join(5)

@@ -6,9 +6,11 @@ import http.client
 import socket
 import threading
 
+import psutil
 import pytest
 
 from local.web import Web
+from tests.bars.raw_socket import received
 
 THREADS = 3
 
@@ -61,3 +63,28 @@ def test_requests_sent_together_are_answered_in_turn(gateway: Web) -> None:
             received += piece
     statuses = [part.split(b" ", 1)[0] for part in received.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [b"200"] * 12 + [b"404"]
+
+
+REFUSED = (
+    b"hello\r\n\r\n",
+    b"GET / HTTP/9.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX-Big: " + b"x" * 9000 + b"\r\n\r\n",
+)
+
+
+def test_requests_that_cannot_be_read_end_no_process(gateway: Web) -> None:
+    """More of them than threads, then as many that can be read."""
+    before = _workers(gateway)
+    for number in range(4 * THREADS):
+        assert received(gateway.port, REFUSED[number % len(REFUSED)], seconds=10).startswith(b"HTTP/1.1 4")
+    for _ in range(4 * THREADS):
+        late = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=5)
+        late.request("GET", "/healthcheck")
+        assert late.getresponse().status == 200
+        late.close()
+    assert _workers(gateway) == before
+    assert "exited with code" not in gateway.log.read_text() and "Traceback" not in gateway.log.read_text()
+
+
+def _workers(gateway: Web) -> set[int]:
+    return {child.pid for child in psutil.Process(gateway.process.pid).children()}
