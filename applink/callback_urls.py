@@ -21,6 +21,15 @@ _READABLE: Final = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z_a-z~\[\]]+")
 """What a URL is made of; no blank, control character, backslash, quote or letter beyond ASCII."""
 _AMBIGUOUS: Final = re.compile(r";|%(?:2f|5c|25|3b|(?![0-9a-f]{2}))", re.IGNORECASE)
 """In a path: a slash, backslash, percent sign or semicolon by another name, path parameters, a lone percent sign."""
+_RECORDS: Final = re.compile(
+    r"/services/(?:soap|async|apexrest|oauth2)\b"
+    r"|/services/data/[^/]*/(?:sobjects|composite|tooling|jobs|actions|process|ui-api|connect|analytics|metadata|query)",
+    re.IGNORECASE,
+)
+"""Interfaces that change or read an org's records: the token of a callback may do more than its caller. The literal form
+of a callback's path is not documented (docs/first-org.md)."""
+_OTHER_METHOD: Final = re.compile(r"(?:^|&)_httpmethod=", re.IGNORECASE)
+"""Salesforce's REST API takes another method from this parameter of a POST."""
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -46,6 +55,8 @@ def checked(url: str, domain_url: str, *, own_hosts: Collection[str] = (), path_
     _refuse_second_readings(given.path)
     if not (given.path or "/").startswith(path_prefix):
         raise InvalidCallbackUrl(f"callbackUrl has a path that begins with {path_prefix}.")
+    if _RECORDS.match(unquote(given.path)) or _OTHER_METHOD.search(unquote(given.query)):
+        raise InvalidCallbackUrl("callbackUrl leads to an interface of the org that is no callback.")
     absolute = f"{domain_url}{given.path or '/'}" + (f"?{given.query}" if given.query else "")
     if len(absolute) > LONGEST:
         raise _unusable()

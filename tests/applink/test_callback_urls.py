@@ -158,3 +158,19 @@ def test_only_the_org_hears_of_it(orgs: Orgs, simulator: Simulator, canary: tupl
     assert worker.deliver(orgs.callback_url(own, caller), {"jobId": "j"}, deadline=soon()) == 200
     assert worker.deliver(own.removeprefix(simulator.url), {"jobId": "j"}, deadline=soon()) == 200
     assert came == []
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "/services/data/v64.0/sobjects/Quote/0Q0xx0000000001AAA?_HttpMethod=DELETE", "/services/data/v64.0/sobjects/Quote",
+        "/services/data/v64.0/composite/graph", "/services/data/v64.0/%73objects/Quote", "/services/Soap/u/64.0",
+        "/services/apexrest/own", "/services/oauth2/revoke", f"{PATH}?_HttpMethod=DELETE", f"{PATH}?a=b&_httpmethod=PATCH",
+        f"{PATH}?%5FHttpMethod=DELETE",
+    ],
+)  # fmt: skip
+def test_no_interface_that_changes_records(way: str) -> None:
+    """The caller aims, but the token is that of the integration user."""
+    for given in (way, ORG + way):
+        with pytest.raises(InvalidCallbackUrl, match="no callback"):
+            checked(given, ORG)
