@@ -10,10 +10,10 @@ from html import escape
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import BoundedSemaphore
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from flask import Flask, Response, request
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from werkzeug.exceptions import HTTPException
 
 import settings as gateway_settings
@@ -25,7 +25,7 @@ from applink.operation import Desk
 from applink.quotes import Quotes
 from applink.tokens import JwtLogin
 from applink.trust import Trust
-from models import credential, database
+from models import credential, database, deadlines
 from models import exposure as _exposure
 from models.base import COLLATION
 from models.pricing import PricingDefaults
@@ -54,6 +54,8 @@ from odata.sql.connections import ConnectionLimits
 from odata.sql.run import Database
 
 log = logging.getLogger(__name__)
+DEADLINE_PER_STATEMENT: Final = 1.25
+"""A transaction of the domain ends after so many times STATEMENT_TIMEOUT_SECONDS: the server ends statements first."""
 Prove: TypeAlias = Callable[[Mapping[str, str], float], Caller]
 
 
@@ -153,26 +155,42 @@ def domain_engine(settings: gateway_settings.Settings, *, connections: int, name
         pool_size=connections,
         max_overflow=0,
         pool_timeout=settings.acquire_timeout_seconds,
-        pool_pre_ping=True,
+        pool_use_lifo=True,
         hide_parameters=True,
     )
+    deadlines.keep(
+        engine,
+        most_seconds=settings.statement_timeout_seconds * DEADLINE_PER_STATEMENT,
+        connect_seconds=settings.connect_timeout_seconds,
+    )
     pooled = settings.db_pooler == "transaction"
-    statements = round(settings.statement_timeout_seconds * 1000)
-    idle = round(settings.idle_in_transaction_timeout_seconds * 1000)
+    limits = _domain_limits(settings, of_transaction=pooled)
 
     @event.listens_for(engine, "connect")
     def limit(connection: Any, _: object) -> None:
         if pooled:  # another client's session a moment later
             connection.prepare_threshold = None
             return
-        connection.execute(
-            "SELECT set_config('statement_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s,"
-            " false)",
-            (str(statements), str(idle)),
-        )
+        connection.execute(limits)
         connection.commit()
 
+    @event.listens_for(engine, "begin")
+    def limit_transaction(connection: Connection) -> None:
+        if pooled:
+            connection.exec_driver_sql(limits)
+
     return engine
+
+
+def _domain_limits(settings: gateway_settings.Settings, *, of_transaction: bool) -> str:
+    """The statement that sets the server's limits, for a transaction or for a session."""
+    statement = round(settings.statement_timeout_seconds * 1000)
+    idle = round(settings.idle_in_transaction_timeout_seconds * 1000)
+    local = str(of_transaction).lower()
+    return (
+        f"SELECT set_config('statement_timeout', '{statement}', {local}),"
+        f" set_config('idle_in_transaction_session_timeout', '{idle}', {local})"
+    )
 
 
 def _add_applink(app: Flask, settings: gateway_settings.Settings) -> None:

@@ -4,70 +4,30 @@ What stands in the org is compared with the row before anything is written. Chan
 values, is marked, and the change is refused (409); asked again, it applies to what is now shown. Gone there: 404. There
 already as asked, as after an answer that was cut off: only the row is brought up.
 
-The row stays locked meanwhile, so a second change of the same quote is sent away. A process that ends lets go of it.
+quote_work.py has the frame: a lease, the calls without a transaction, then the row.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
 
-from applink import opportunities, org_quotes, quote_match, quote_rows, quote_sync, reprice
-from applink.errors import NotFound, OperationError, OutcomeUnknown, QuoteChanged, QuoteNotFound, Refused, Unavailable
+from applink import opportunities, quote_match, quote_rows, quote_sync, reprice
+from applink.errors import NotFound, OperationError, OutcomeUnknown, QuoteChanged, QuoteNotFound, Refused
 from applink.org import Org
 from applink.org_quotes import OrgQuote
 from applink.quote_match import Rows
 from applink.quote_rows import DELETED_IN_ORG, SYNCED, Event, QuoteRow
-from models.database import set_org
+from applink.quote_work import Outcome, QuoteChange, Work, changing
 from models.discounts import DiscountRule, in_words
 from models.pricing import PricingDefaults
 
 SHOWN: Final = 300
 """Characters of a message that tell what was changed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuoteChange:
-    """What is asked of a stored quote. quote_id: the org's id or the row's. None: to stay as it is.
-
-    discount_percent: 0 to 100, off the list price of every line. For a deletion only the first four matter.
-    """
-
-    org_id: str
-    quote_id: str
-    requested_by: str | None = None
-    request_id: str | None = None
-    status: str | None = None
-    name: str | None = None
-    expiration_date: date | None = None
-    discount_percent: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """One change under way, within the transaction that holds the row."""
-
-    connection: Connection
-    change: QuoteChange
-    org: Org
-    stored: Rows
-    deadline: float
-
-    @property
-    def row(self) -> QuoteRow:
-        return self.stored[0]
-
-    @property
-    def by(self) -> str | None:
-        return self.change.requested_by or self.org.user_id
-
-    def found(self) -> OrgQuote | None:
-        return org_quotes.by_id(self.org, self.row.salesforce_id or "", deadline=self.deadline)
 
 
 def update(
@@ -79,10 +39,7 @@ def update(
     Raises: QuoteNotFound, QuoteChanged (both mark the row), NotPriceable, NotAllowed, Refused;
             Unavailable: nothing was changed; OutcomeUnknown: the same change again settles it.
     """
-    with engine.begin() as connection:
-        work = _begun(connection, change, org, deadline)
-        outcome = _update(work, defaults, rules, on) if work else _unknown(change)
-    return _given(outcome)
+    return changing(engine, change, org, deadline, lambda work: _update(work, defaults, rules, on))
 
 
 def delete(engine: Engine, change: QuoteChange, org: Org, *, deadline: float) -> QuoteRow:
@@ -90,40 +47,10 @@ def delete(engine: Engine, change: QuoteChange, org: Org, *, deadline: float) ->
 
     Raises: QuoteNotFound, QuoteChanged (both mark the row), NotAllowed, Refused; Unavailable; OutcomeUnknown.
     """
-    with engine.begin() as connection:
-        work = _begun(connection, change, org, deadline)
-        outcome = _delete(work) if work else _unknown(change)
-    return _given(outcome)
+    return changing(engine, change, org, deadline, _delete)
 
 
-def _given(outcome: QuoteRow | OperationError) -> QuoteRow:
-    """Raised only now: what was noted about the quote is committed."""
-    if isinstance(outcome, OperationError):
-        raise outcome
-    return outcome
-
-
-def _begun(connection: Connection, change: QuoteChange, org: Org, deadline: float) -> _Work | None:
-    set_org(connection, change.org_id)
-    try:
-        row = quote_rows.find(connection, change.org_id, change.quote_id, lock=True)
-    except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != "55P03":
-            raise
-        raise Unavailable(f"Another change of quote {change.quote_id} is under way.", retry_after_seconds=2) from None
-    if row is None or row.salesforce_id is None:
-        return None
-    stored = row, quote_rows.lines_of(connection, row.org_id, row.id)
-    return _Work(connection=connection, change=change, org=org, stored=stored, deadline=deadline)
-
-
-def _unknown(change: QuoteChange) -> OperationError:
-    return QuoteNotFound(f"There is no quote {change.quote_id[:40]} in this org.")
-
-
-def _update(
-    work: _Work, defaults: PricingDefaults, rules: tuple[DiscountRule, ...], on: date
-) -> QuoteRow | OperationError:
+def _update(work: Work, defaults: PricingDefaults, rules: tuple[DiscountRule, ...], on: date) -> Outcome:
     found = work.found()
     if found is None:
         return _gone(work)
@@ -135,15 +62,15 @@ def _update(
         return _stored(work, target, found)
     target = _target(work, base, defaults, rules, on)
     try:
-        found = _written(work, base, target, found)
+        now = _written(work, base, target, found)
     except (NotFound, Refused):
         if work.found() is None:
             return _gone(work)
         raise
-    return _stored(work, target, found)
+    return _gone(work) if now is None else _stored(work, target, now)
 
 
-def _target(work: _Work, base: Rows, defaults: PricingDefaults, rules: tuple[DiscountRule, ...], on: date) -> Rows:
+def _target(work: Work, base: Rows, defaults: PricingDefaults, rules: tuple[DiscountRule, ...], on: date) -> Rows:
     """The rows as they are to be."""
     change = work.change
     row, lines = base
@@ -157,8 +84,8 @@ def _target(work: _Work, base: Rows, defaults: PricingDefaults, rules: tuple[Dis
     return replace(row, **{name: value for name, value in asked.items() if value is not None}), lines
 
 
-def _written(work: _Work, base: Rows, target: Rows, found: OrgQuote) -> OrgQuote:
-    """Make the org's quote the target; it as it is then."""
+def _written(work: Work, base: Rows, target: Rows, found: OrgQuote) -> OrgQuote | None:
+    """Make the org's quote the target; it as it is then, None where it is gone. A refusal is one of the write."""
     unknown: OutcomeUnknown | None = None
     try:
         reprice.write(work.org, base, target, found, deadline=work.deadline)
@@ -166,31 +93,35 @@ def _written(work: _Work, base: Rows, target: Rows, found: OrgQuote) -> OrgQuote
         unknown = error
     try:
         now = work.found()
-    except Unavailable as error:
+    except OperationError as error:
         raise unknown or OutcomeUnknown(
             f"The quote may be changed, and could not be read back: {error.message}"
         ) from None
-    if now is None:
-        raise NotFound("The quote is no longer there.")
-    if unknown and quote_match.changes(target, quote_match.as_in_org(*target, now)):
+    if now and unknown and quote_match.changes(target, quote_match.as_in_org(*target, now)):
         raise unknown
     return now
 
 
-def _stored(work: _Work, target: Rows, found: OrgQuote) -> QuoteRow:
+def _stored(work: Work, target: Rows, found: OrgQuote) -> Outcome:
     """The row as the org now has it, and the event that tells the difference."""
     after = quote_match.as_in_org(*target, found)
-    row = replace(after[0], sync_status=SYNCED)
-    changes = quote_match.changes(work.stored, (row, after[1]))
+    row, lines = replace(after[0], sync_status=SYNCED), after[1]
+    event: Event | None = None
+    changes = quote_match.changes(work.stored, (row, lines))
     if changes or row.discount_percent != work.row.discount_percent:
         row = replace(row, last_modified_by_id=work.by or found.last_modified_by_id)
-        quote_rows.add_event(work.connection, row, _event(work, row, changes))
-    quote_rows.change(work.connection, row)
-    quote_rows.replace_lines(work.connection, row, after[1])
-    return row
+        event = _event(work, row, changes)
+
+    def store(connection: Connection) -> None:
+        if event is not None:
+            quote_rows.add_event(connection, row, event)
+        quote_rows.change(connection, row)
+        quote_rows.replace_lines(connection, row, lines)
+
+    return Outcome(answer=row, store=store)
 
 
-def _event(work: _Work, row: QuoteRow, changes: dict[str, Any]) -> Event:
+def _event(work: Work, row: QuoteRow, changes: dict[str, Any]) -> Event:
     before = work.row
     name = "; ".join(f"{name}: {pair[0]} → {pair[1]}" for name, pair in changes.items() if name in _TOLD)
     action = "changed"
@@ -211,7 +142,7 @@ def _percent(percent: Decimal | None) -> str:
     return "none" if percent is None else f"{in_words(percent)} %"
 
 
-def _delete(work: _Work) -> QuoteRow | OperationError:
+def _delete(work: Work) -> Outcome:
     found = work.found()
     if found is None and work.row.sync_status != DELETED_IN_ORG:
         return _gone(work)
@@ -220,13 +151,16 @@ def _delete(work: _Work) -> QuoteRow | OperationError:
         if changed := quote_match.changes(work.stored, base):
             return _changed(work, base, changed, found)
         _deleted(work, found)
-    quote_rows.remove(work.connection, work.row, work.by)
     event = Event(
         action="deleted", name="Quote deleted", by_user_id=work.by, through="operation",
         request_id=work.change.request_id, changes=_last(work.row),
     )  # fmt: skip
-    quote_rows.add_event(work.connection, work.row, event)
-    return work.row
+
+    def store(connection: Connection) -> None:
+        quote_rows.remove(connection, work.row, work.by)
+        quote_rows.add_event(connection, work.row, event)
+
+    return Outcome(answer=work.row, store=store)
 
 
 def _last(row: QuoteRow) -> dict[str, Any]:
@@ -238,37 +172,42 @@ def _last(row: QuoteRow) -> dict[str, Any]:
     }
 
 
-def _deleted(work: _Work, found: OrgQuote) -> None:
+def _deleted(work: Work, found: OrgQuote) -> None:
     """Delete the org's quote. Raises: OutcomeUnknown where nobody knows."""
     try:
         work.org.delete("Quote", found.id, deadline=work.deadline)
     except (NotFound, OutcomeUnknown) as error:
         try:
             there = work.found() is not None
-        except Unavailable:
+        except OperationError:
             there = True
         if there:
             raise error
 
 
-def _gone(work: _Work) -> OperationError:
+def _gone(work: Work) -> Outcome:
     """Not in the org: marked, if the user would see it. Whoever does not see the opportunity sees no quote of it."""
     visible = opportunities.check_visible(work.org, [work.row.opportunity_id], deadline=work.deadline)
     if not visible:
-        return QuoteNotFound(f"There is no quote {work.change.quote_id}, or {work.org.username} may not see it.")
-    quote_sync.note_gone(work.connection, work.row)
-    return QuoteNotFound(f"The quote {work.row.quote_number or work.row.salesforce_id} is no longer in the org.")
+        unseen = f"There is no quote {work.change.quote_id}, or {work.org.username} may not see it."
+        return Outcome(answer=QuoteNotFound(unseen))
+    return Outcome(
+        answer=QuoteNotFound(f"The quote {work.row.quote_number or work.row.salesforce_id} is no longer in the org."),
+        store=lambda connection: quote_sync.note_gone(connection, work.row),
+    )
 
 
-def _changed(work: _Work, base: Rows, changed: dict[str, Any], found: OrgQuote) -> OperationError:
-    quote_sync.note_changed(work.connection, work.stored, base, found)
+def _changed(work: Work, base: Rows, changed: dict[str, Any], found: OrgQuote) -> Outcome:
     told = "; ".join(
         "lines" if name == "Lines" else f"{name} {_shown(pair[0])} → {_shown(pair[1])}"
         for name, pair in changed.items()
     )
-    return QuoteChanged(
+    answer = QuoteChanged(
         f"The quote was changed in the org: {told[:SHOWN]}. It is now shown as the org has it; ask again if the change "
         "is still wanted."
+    )
+    return Outcome(
+        answer=answer, store=lambda connection: quote_sync.note_changed(connection, work.stored, base, found)
     )
 
 

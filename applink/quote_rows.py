@@ -98,14 +98,19 @@ class Event:
     changes: Mapping[str, Any]
 
 
-def find(connection: Connection, org_id: str, quote_id: str, *, lock: bool = False) -> QuoteRow | None:
-    """A quote that is not deleted, by the row's uuid or the org's record id of 15 or 18 characters.
-
-    lock: hold the row until the transaction ends; OperationalError (55P03) at once where somebody else holds it.
-    """
+def find(connection: Connection, org_id: str, quote_id: str) -> QuoteRow | None:
+    """A quote that is not deleted, by the row's uuid or the org's record id of 15 or 18 characters."""
     found = select(*_QUOTE).where(quote.c.org_id == org_id, _is(quote_id), quote.c.deleted_at.is_(None))
-    row = connection.execute(found.with_for_update(nowait=True, key_share=True) if lock else found).mappings().first()
+    row = connection.execute(found).mappings().first()
     return None if row is None else QuoteRow(**row)
+
+
+def version(connection: Connection, org_id: str, row_id: UUID, *, lock: bool = False) -> int | None:
+    """What every change of a quote raises; None where it is deleted. lock: nobody changes it in this transaction."""
+    c = quote.c
+    found = select(c.row_version).where(c.org_id == org_id, c.id == row_id, c.deleted_at.is_(None))
+    held: int | None = connection.execute(found.with_for_update(key_share=True) if lock else found).scalar()
+    return held
 
 
 def drafts(connection: Connection, org_id: str, opportunity_id: str, status: str) -> list[QuoteRow]:

@@ -43,9 +43,9 @@ from applink.errors import (
 from applink.opportunities import DEFAULT_REGION_FIELD
 from applink.org import Node, Org, Written
 from applink.org_quotes import OrgQuote
-from applink.quote_changes import QuoteChange
 from applink.quote_order import IfDraftExists, QuoteOrder, Through
 from applink.quote_rows import Event, LineRow, QuoteRow
+from applink.quote_work import QuoteChange
 from models.pricing import OpportunityToPrice, PricedQuote, PricingDefaults, price
 from models.pricing_errors import PricingError
 

@@ -1,20 +1,17 @@
-"""Transactions of the worker: tried again while the database is away, full or read-only, and never stuck for ever.
+"""Transactions of the worker: tried again while the database is away, full or read-only.
 
 A worker outlives every outage of its database: what it wanted to write is fenced and may be written twice without harm,
-so a transaction whose outcome is unknown is simply run again. A connection that says nothing for too long is cut by a
-watch, since neither a time limit of the server nor TCP ends it when something in between keeps it alive.
+so a transaction whose outcome is unknown is simply run again. That none of them waits for ever is the engine's doing
+(models/deadlines.py).
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import random
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -25,8 +22,6 @@ T = TypeVar("T")
 log = logging.getLogger("gateway.worker")
 
 LONGEST_WAIT_SECONDS: Final = 32.0
-MOST_SECONDS: Final = 25.0
-"""For one transaction; then its connection is cut."""
 ITS_OWN_FAULT: Final = frozenset({"21", "22", "23"})
 """SQLSTATE classes of statements that fail again however often they run: values and constraints."""
 
@@ -45,7 +40,6 @@ class Transactions:
         self.engine = engine
         self.away_since: float | None = None
         self._ending = ending
-        self._watch = Watch()
 
     def run(self, work: Callable[[Connection], T], *, until: float | None = None) -> T:
         """What `work` returns, committed. until: a monotonic time after which nothing is tried again.
@@ -55,7 +49,7 @@ class Transactions:
         failures = 0
         while True:
             try:
-                with self.engine.begin() as connection, self._watch.over(connection):
+                with self.engine.begin() as connection:
                     done = work(connection)
                 self._is_back()
                 return done
@@ -64,10 +58,6 @@ class Transactions:
                     raise
                 failures += 1
                 self._wait(failures, error, until)
-
-    def close(self) -> None:
-        """End the watch."""
-        self._watch.close()
 
     def _wait(self, failures: int, error: Exception, until: float | None) -> None:
         if self.away_since is None:
@@ -88,44 +78,3 @@ class Transactions:
 def _state(error: Exception) -> str:
     """SQLSTATE, "" where the server said nothing."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
-
-
-class Watch:
-    """Shuts down the sockets of transactions that take too long: whoever waits for them gets an error."""
-
-    def __init__(self, most_seconds: float = MOST_SECONDS) -> None:
-        self._most_seconds = most_seconds
-        self._running: dict[int, tuple[float, int]] = {}
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
-        threading.Thread(target=self._look, name="database-watch", daemon=True).start()
-
-    @contextlib.contextmanager
-    def over(self, connection: Connection) -> Iterator[None]:
-        """For the time of a block."""
-        driver = connection.connection.driver_connection
-        me = threading.get_ident()
-        with self._lock:
-            self._running[me] = time.monotonic() + self._most_seconds, 0 if driver is None else driver.pgconn.socket
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running.pop(me, None)
-
-    def close(self) -> None:
-        """Watch no more."""
-        self._closed.set()
-
-    def _look(self) -> None:
-        while not self._closed.wait(1.0):
-            with self._lock:
-                late = [me for me, (ends, _) in self._running.items() if ends < time.monotonic()]
-                for me in late:
-                    _shut(self._running.pop(me)[1])
-
-
-def _shut(descriptor: int) -> None:
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as silent:
-        silent.shutdown(socket.SHUT_RDWR)
-        log.warning("database cut=yes reason=silent")

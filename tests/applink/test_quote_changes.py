@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from applink import org_quotes, quote_match
+from applink import intents, jobs, org_quotes, quote_leases, quote_match
 from applink.authorizations import Orgs
 from applink.errors import (
     NotAllowed,
@@ -303,14 +303,159 @@ def test_a_deletion_whose_answer_is_lost(shop: Shop, ann: Org, simulator: Simula
     assert shop.row(made.quote_id)["deleted_at"] and not simulator.records("Quote")
 
 
-def test_one_change_at_a_time(shop: Shop, ann: Org, made: Made) -> None:
+class Between:
+    """An org, and something that happens around each of its calls."""
+
+    def __init__(self, org: Org, *, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None):
+        self._org = org
+        self._before = before or (lambda: None)
+        self._after = after or (lambda: None)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._org, name)
+        if name not in ("query", "update", "write", "delete"):
+            return found
+
+        def call(*given: Any, **named: Any) -> Any:
+            self._before()
+            answer = found(*given, **named)
+            if name != "query":
+                self._after()
+            return answer
+
+        return call
+
+
+def statement(shop: Shop, org: Org, said: str) -> None:
+    with shop.engine.begin() as connection:
+        set_org(connection, org.org_id)
+        connection.execute(text(said))
+
+
+CHANGES: list[dict[str, Any]] = [{"status": "Presented"}, {"discount_percent": Decimal(25)}]
+
+
+@pytest.mark.parametrize("wanted", CHANGES)
+def test_no_connection_is_held_while_the_org_is_asked(shop: Shop, ann: Org, made: Made, wanted: dict[str, Any]) -> None:
+    held: list[int] = []
+    between: Any = Between(ann, before=lambda: held.append(shop.engine.pool.checkedout()))  # type: ignore[attr-defined]
+    change(shop, between, made, **wanted)
+    delete(shop, between, made)
+    assert len(held) >= 5 and set(held) == {0}
+
+
+def test_one_change_at_a_time(shop: Shop, ann: Org, simulator: Simulator, made: Made) -> None:
+    refused: list[str] = []
+
+    def meanwhile() -> None:
+        for attempt in (lambda: change(shop, ann, made, status="Denied"), lambda: delete(shop, ann, made)):
+            with pytest.raises(Unavailable, match="under way") as error:
+                attempt()
+            refused.append(error.value.message)
+
+    between: Any = Between(ann, before=meanwhile)
+    assert change(shop, between, made, status="Presented").status == "Presented"
+    assert len(refused) >= 4
+    agree(shop, simulator, made)
+    assert change(shop, ann, made, status="Denied").status == "Denied"
+
+
+def test_a_refusal_lets_the_next_one_begin(shop: Shop, ann: Org, simulator: Simulator, made: Made) -> None:
+    simulator.fault("PATCH /sobjects/Quote", refuse="FIELD_CUSTOM_VALIDATION_EXCEPTION", status=400)
+    with pytest.raises(Refused):
+        change(shop, ann, made, status="Presented")
+    assert change(shop, ann, made, status="Presented").status == "Presented"
+
+
+def test_a_change_that_died_is_waited_for_only_so_long(shop: Shop, ann: Org, made: Made) -> None:
     with shop.engine.begin() as connection:
         set_org(connection, ann.org_id)
-        connection.execute(text("SELECT 1 FROM gateway.quote WHERE id = :id FOR UPDATE"), {"id": made.quote_id})
-        for attempt in (lambda: change(shop, ann, made, status="Presented"), lambda: delete(shop, ann, made)):
-            with pytest.raises(Unavailable, match="under way"):
-                attempt()
+        assert quote_leases.take(connection, made.row, "died", 60)
+    with pytest.raises(Unavailable, match="under way"):
+        change(shop, ann, made, status="Presented")
+    statement(shop, ann, "UPDATE gateway.intent SET lease_until = now() WHERE operation = 'changeQuote'")
     assert change(shop, ann, made, status="Presented").status == "Presented"
+
+
+def test_a_lease_is_nothing_to_settle(shop: Shop, ann: Org, made: Made) -> None:
+    change(shop, ann, made, status="Presented")
+    with shop.engine.begin() as connection:
+        assert not intents.stale(connection, "w1", 10, age_seconds=-1)
+    statement(shop, ann, "UPDATE gateway.intent SET settled_at = now() - interval '8 days'")
+    with shop.engine.begin() as connection:
+        assert jobs.prune(connection, jobs_days=90, intents_days=7, keys_days=7).intents == 1
+
+
+@pytest.mark.parametrize("wanted", [*CHANGES, {}])
+def test_a_database_that_fails_after_the_org_was_asked(
+    shop: Shop, ann: Org, simulator: Simulator, made: Made, wanted: dict[str, Any]
+) -> None:
+    """The org has it: never a 503, which says that nothing was done."""
+    statement(
+        shop, ann, "CREATE FUNCTION gateway.full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'no space left'; END $$",
+    )  # fmt: skip
+    trigger = "CREATE TRIGGER full_disk BEFORE UPDATE ON gateway.quote EXECUTE FUNCTION gateway.full_disk()"
+    between: Any = Between(ann, after=lambda: statement(shop, ann, trigger))
+    before = shop.row(made.quote_id)
+    with pytest.raises(OutcomeUnknown):
+        change(shop, between, made, **wanted) if wanted else delete(shop, between, made)
+    assert shop.row(made.quote_id) == before
+    statement(shop, ann, "DROP TRIGGER full_disk ON gateway.quote")
+    statement(shop, ann, "UPDATE gateway.intent SET lease_until = now()")
+    if wanted:
+        change(shop, ann, made, **wanted)
+        agree(shop, simulator, made)
+    else:
+        with pytest.raises(QuoteNotFound):
+            delete(shop, ann, made)
+        assert shop.row(made.quote_id)["sync_status"] == "deleted_in_org"
+        delete(shop, ann, made)
+
+
+OVERTAKEN = [
+    "UPDATE gateway.quote SET account_name = 'Renamed' WHERE org_id = current_setting('app.org_id')",
+    "UPDATE gateway.intent SET lease_no = lease_no + 1 WHERE operation = 'changeQuote'",
+]
+
+
+@pytest.mark.parametrize("meanwhile", OVERTAKEN)
+@pytest.mark.parametrize("wanted", CHANGES)
+def test_what_was_changed_here_meanwhile_is_not_written_over(
+    shop: Shop, ann: Org, simulator: Simulator, made: Made, wanted: dict[str, Any], meanwhile: str
+) -> None:
+    between: Any = Between(ann, after=lambda: statement(shop, ann, meanwhile))
+    with pytest.raises(OutcomeUnknown):
+        change(shop, between, made, **wanted)
+    assert shop.row(made.quote_id)["status"] == "Draft" and len(shop.events(made.quote_id)) == 1
+    statement(shop, ann, "UPDATE gateway.intent SET lease_until = now()")
+    change(shop, ann, made, **wanted)
+    agree(shop, simulator, made)
+
+
+def test_a_mark_that_comes_too_late_is_left(shop: Shop, ann: Org, simulator: Simulator, made: Made) -> None:
+    """What the refusal would note may be older than what somebody else has noted since."""
+    simulator.update("Quote", made.salesforce_id or "", {"Status": "Approved"})
+    newer = "UPDATE gateway.quote SET name = name WHERE org_id = current_setting('app.org_id')"
+    between: Any = Between(ann, before=lambda: statement(shop, ann, newer))
+    with pytest.raises(QuoteChanged):
+        change(shop, between, made, status="Presented")
+    assert shop.row(made.quote_id)["sync_status"] == "synced"
+    with pytest.raises(QuoteChanged):
+        change(shop, ann, made, status="Presented")
+    agree(shop, simulator, made)
+
+
+@pytest.mark.parametrize("wanted", CHANGES)
+def test_a_change_whose_reading_is_refused_is_unknown(
+    shop: Shop, ann: Org, simulator: Simulator, made: Made, wanted: dict[str, Any]
+) -> None:
+    simulator.fault("GET /query", refuse="INSUFFICIENT_ACCESS", status=403, skip=1, times=2)
+    with pytest.raises(OutcomeUnknown):
+        change(shop, ann, made, **wanted)
+    simulator.clear_faults()
+    change(shop, ann, made, **wanted)
+    agree(shop, simulator, made)
 
 
 def test_a_total_that_the_org_does_not_round_is_no_change(shop: Shop, work_org: Org, simulator: Simulator) -> None:
