@@ -171,7 +171,6 @@ class Worker:
         if not left:
             self._guarded(self._leave)
         self._gone.set()
-        self._transactions.close()
         log.info("worker=%s ended=yes left_under_way=%d after_seconds=%.1f", self.name, left, time.monotonic() - begun)
         return left == 0
 

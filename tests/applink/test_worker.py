@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
-from applink import intents, jobs, transactions
+from applink import intents, jobs
 from applink.authorizations import Orgs
 from applink.intents import NewIntent
 from applink.item_work import Limits
@@ -541,21 +541,3 @@ def test_two_orgs_are_worked_for_side_by_side(engine: Engine, orgs: Orgs, simula
         assert state(engine, org_id, long).status == "running"
         assert ended(engine, org_id, long, 30).quote_count == 60
     both.close()
-
-
-def test_a_silent_database_is_not_waited_for_for_ever(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connection is cut by the watch, and the transaction is run again on another one."""
-    watched = transactions.Transactions(engine, threading.Event())
-    watched._watch.close()
-    watched._watch = transactions.Watch(most_seconds=0.3)
-    tries: list[int] = []
-
-    def silent_at_first(connection: Any) -> int:
-        tries.append(1)
-        connection.execute(text("SELECT pg_sleep(:s)"), {"s": 30 if len(tries) == 1 else 0})
-        return len(tries)
-
-    begun_at = time.monotonic()
-    assert watched.run(silent_at_first) == 2
-    assert time.monotonic() - begun_at < 5
-    watched.close()
