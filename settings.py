@@ -400,13 +400,13 @@ class Settings:
 
     # What the worker does
     worker_concurrency: int = setting(
-        "WORKER_CONCURRENCY", whole(1, 64), 8, "opportunities that one worker process works on at a time"
+        "WORKER_CONCURRENCY", whole(1, 64), 8, "calls to orgs that one worker process has under way at a time"
     )
     org_concurrency: int = setting(
         "ORG_CONCURRENCY",
         whole(1, 100),
         8,
-        "opportunities of one org that all workers together work on at a time; an org takes 10 queries of a user at a "
+        "calls to one org that all workers together have under way at a time; an org takes 10 queries of a user at a "
         "time",
     )
     worker_poll_seconds: float = setting(

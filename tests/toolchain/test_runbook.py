@@ -1,4 +1,4 @@
-"""docs/runbook.md rehearsed: each symptom is made, seen by the command that the page names, and cured as it says."""
+"""Six rows of docs/runbook.md: the symptom is made, seen by the command that the page names, and cured as it says."""
 
 from __future__ import annotations
 

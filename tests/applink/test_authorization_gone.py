@@ -1,0 +1,46 @@
+"""What a job does while the named authorization is not taken, and once there is none: as docs/runbook.md says."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from applink import jobs
+from applink.authorizations import Orgs
+from simulator.running import Simulator
+from tests.applink.test_worker import ended, engine, new_ids, org_id, quotes_of, rows, state, submit, until, working
+
+__all__ = ["engine", "org_id"]  # fixtures
+
+
+def test_a_session_that_is_not_taken_pauses_the_org_and_fails_nothing(
+    engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str
+) -> None:
+    ids = new_ids(simulator, 8)
+    simulator.fault(
+        "* /services/data/", times=None, status=401, body=[{"errorCode": "INVALID_SESSION_ID", "message": "Expired."}]
+    )
+    with working(engine, orgs):
+        job_id = submit(engine, org_id, ids)
+        (pause,) = until(lambda: rows(engine, "SELECT * FROM gateway.org_pause WHERE org_id = :i", i=org_id))
+        assert pause.reason.startswith("SessionEnded: ")
+        waiting = state(engine, org_id, job_id)
+        assert waiting.status in jobs.OPEN and not waiting.failures
+        simulator.clear_faults()
+        assert ended(engine, org_id, job_id).status == "completed"
+    quotes_of(engine, simulator, ids)
+
+
+def test_without_an_authorization_every_item_fails_and_can_be_retried(
+    engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str
+) -> None:
+    ids = new_ids(simulator, 3)
+    simulator.fault("GET /authorizations/", times=None, status=404, body={"title": "Not Found"})
+    simulator.expire_token()
+    with working(engine, orgs):
+        job_id = submit(engine, org_id, ids)
+        assert {one.code for one in ended(engine, org_id, job_id).failures} == {"OrgNotAllowed"}
+        simulator.clear_faults()
+        with engine.begin() as connection:
+            jobs.retry(connection, org_id, job_id)
+        assert ended(engine, org_id, job_id).status == "completed"
+    quotes_of(engine, simulator, ids)
