@@ -26,8 +26,10 @@ _RECORDS: Final = re.compile(
     r"|/services/data/[^/]*/(?:sobjects|composite|tooling|jobs|actions|process|ui-api|connect|analytics|metadata|query)",
     re.IGNORECASE,
 )
-"""Interfaces that change or read an org's records: the token of a callback may do more than its caller. What the path of
-a callback looks like is not documented (docs/first-org.md)."""
+"""Interfaces that change or read an org's records: the token of a callback may do more than its caller.
+
+What the path of a callback looks like is not documented (docs/first-org.md).
+"""
 _OTHER_METHOD: Final = re.compile(r"(?:^|&)_httpmethod=", re.IGNORECASE)
 """Salesforce's REST API takes another method from this parameter of a POST."""
 _PORTS: Final = {"https": 443, "http": 80}

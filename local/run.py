@@ -48,6 +48,8 @@ def main(arguments: list[str], *, procfile: str = "Procfile.local") -> int:
             ports.ensure_free((_web_port(settings),), alone=alone)
             _migrate(settings.database_url)
             return _serve(settings, settings.database_url, None)
+        if not alone:  # a second org beside the same database would make ids that the rows of the first one have
+            raise Trouble("make run is running in this checkout already: stop it, or use a second checkout")
         org = simulated.from_environment()
         ports.ensure_free((_web_port(settings), *org.wanted()), alone=alone)
         say("starting the embedded PostgreSQL")

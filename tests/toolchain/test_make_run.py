@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -70,14 +71,26 @@ def test_a_second_make_run_is_one_line(run: Run) -> None:
     assert "make run is running in this checkout already" in done.stderr
 
 
-def test_a_busy_sim_port_is_one_line(run: Run) -> None:
+def test_a_second_make_run_on_other_ports_is_one_line_too(run: Run) -> None:
+    """It would be another org beside the same rows."""
     command = [sys.executable, "-m", "local", "run"]
-    free = {"PORT": str(web.free_port()), "MESH_PORT": str(web.free_port()), "SIM_PORT": run.variables["SIM_PORT"]}
+    free = {name: str(web.free_port()) for name in ("PORT", "MESH_PORT", "SIM_PORT")}
     environ = web.clean_environment() | free | {"PYTHONPATH": str(run.checkout)}
     done = subprocess.run(command, cwd=run.checkout, env=environ, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
-    assert f"port {free['SIM_PORT']} is taken" in done.stderr
-    assert f"make run SIM_PORT={int(free['SIM_PORT']) + 1}" in done.stderr
+    assert "make run is running in this checkout already" in done.stderr
+
+
+def test_a_busy_sim_port_is_one_line(run: Run, tmp_path: Path) -> None:
+    checkout = copy_of_the_project(tmp_path / "copy")
+    command = [sys.executable, "-m", "local", "run"]
+    taken = run.variables["SIM_PORT"]
+    free = {"PORT": str(web.free_port()), "MESH_PORT": str(web.free_port()), "SIM_PORT": taken}
+    environ = web.clean_environment() | free | {"PYTHONPATH": str(checkout)}
+    done = subprocess.run(command, cwd=checkout, env=environ, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert f"port {taken} is taken" in done.stderr
+    assert f"make run SIM_PORT={int(taken) + 1}" in done.stderr
 
 
 def test_the_file_for_a_second_terminal_is_private(run: Run) -> None:
