@@ -15,7 +15,6 @@ import logging
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
@@ -38,6 +37,7 @@ from applink.gated_org import NO_PLACE, GatedOrgs
 from applink.org import Org
 from applink.quotes import IfDraftExists, Made, QuoteOrder
 from applink.soql import select
+from applink.tally import Tally
 from applink.transactions import DatabaseAway, Transactions
 from models.database import set_org
 
@@ -114,14 +114,14 @@ class ItemWork:
         ending: threading.Event,
     ) -> None:
         self.name = name
-        self.counts: Counter[str] = Counter()
+        self.counts = Tally()
         self._transactions = transactions
         self._benches = benches
         self._orgs = orgs
         self._maker = maker
         self._limits = limits
         self._ending = ending
-        self._failures: Counter[str] = Counter()
+        self._failures = Tally()
 
     def do(self, item: ClaimedItem, claimed_at: float) -> None:
         """Bring an item to an end, or to its next try."""
@@ -161,7 +161,7 @@ class ItemWork:
             else:
                 before = lambda: self._before_write(item, sent, ends)  # noqa: E731
                 made, error = self._maker.make(_order(item), org, deadline=deadline, before_write=before), None
-            self._failures[item.org_id] = 0
+            self._failures.forget(item.org_id)
             self._finish(item, made, error, org.calls, ends)
         except Stopped:
             self._transactions.run(lambda connection: claims.give_back(connection, [item]), until=ends)
@@ -172,7 +172,7 @@ class ItemWork:
             error = (problem.code, problem.message)
             if org is None and item.called_before:  # nobody has looked: Maker raises OutcomeUnknown for its own looks
                 return self._later(item, item.attempts + 1, True, error, ends)
-            self._failures[item.org_id] = 0
+            self._failures.forget(item.org_id)
             self._finish(item, None, error, org.calls if org else 0, ends)
         except (LeaseLost, DatabaseAway):
             raise
@@ -222,11 +222,9 @@ class ItemWork:
     ) -> None:
         """No usable answer. Whether the try counts is decided by whether the org as a whole answers."""
         pause = isinstance(problem, OrgLimitReached) and not any(code in problem.message for code in PASSING)
-        if not pause:
-            self._failures[item.org_id] += 1
-            if self._failures[item.org_id] >= FAILURES_BEFORE_A_LOOK:
-                self._failures[item.org_id] = 0
-                pause = org is None or not self.is_there(org, deadline)
+        if not pause and self._failures.add(item.org_id) == FAILURES_BEFORE_A_LOOK:
+            self._failures.forget(item.org_id)
+            pause = org is None or not self.is_there(org, deadline)
         if pause:
             self.pause(item.org_id, problem)
         consumed = not pause and not isinstance(problem, OrgLimitReached | SessionEnded)
@@ -296,7 +294,7 @@ class ItemWork:
         self._transactions.run(lambda connection: claims.give_back(connection, unstarted))
 
     def _count(self, what: str, item: ClaimedItem, code: str = "") -> None:
-        self.counts[what] += 1
+        self.counts.add(what)
         level = logging.DEBUG if what == "made" else logging.INFO
         log.log(level, "item=%s job=%s org=%s outcome=%s%s", item.item_id, item.job_id, item.org_id, what,
                 f" code={code}" if code else "")  # fmt: skip
