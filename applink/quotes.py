@@ -10,12 +10,12 @@ status, owner, amounts and ids are read back, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
@@ -23,12 +23,12 @@ from sqlalchemy import Connection, Engine
 from applink import (
     drafts,
     opportunities,
-    org_quotes,
     quote_changes,
     quote_graph,
     quote_match,
     quote_order,
     quote_rows,
+    quote_writes,
     rules,
     setup,
 )
@@ -36,21 +36,16 @@ from applink.errors import (
     NotPriceable,
     OperationError,
     OpportunityNotFound,
-    OutcomeUnknown,
-    Refused,
     Unavailable,
 )
 from applink.opportunities import DEFAULT_REGION_FIELD
-from applink.org import Node, Org, Written
+from applink.org import Org
 from applink.org_quotes import OrgQuote
 from applink.quote_order import IfDraftExists, QuoteOrder, Through
 from applink.quote_rows import Event, LineRow, QuoteRow
 from applink.quote_work import QuoteChange
 from models.pricing import OpportunityToPrice, PricedQuote, PricingDefaults, price
 from models.pricing_errors import PricingError
-
-EXISTS: Final = frozenset({"INVALID_FIELD_FOR_INSERT_UPDATE", "DUPLICATE_VALUE", "DUPLICATE_EXTERNAL_ID"})
-"""What an org says to an upsert whose record is there already, having been made by an earlier attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +98,7 @@ class Quotes:
                 that was called before has been looked up; Unavailable: this attempt made none, later perhaps;
                 OutcomeUnknown: the same order again settles it.
         """
-        if order.called_before and (found := _looked_up(org, order, deadline)):
+        if order.called_before and (found := quote_writes.looked_up(org, order, deadline)):
             return self._recovered(order, org, found, deadline)
         setup.require(org, deadline=deadline)
         opportunity = self._opportunity(order.opportunity_id, org, deadline)
@@ -120,7 +115,7 @@ class Quotes:
 
         Raises: Unavailable; OutcomeUnknown where the org refuses to be asked.
         """
-        found = _looked_up(org, order, deadline)
+        found = quote_writes.looked_up(org, order, deadline)
         return None if found is None else self._recovered(order, org, found, deadline)
 
     def preview(self, opportunity_id: str, org: Org, *, deadline: float) -> PricedQuote:
@@ -166,7 +161,7 @@ class Quotes:
         nodes = quote_graph.of(priced, order.gateway_key, line_object)
         row, lines = quote_order.expected(order, priced, org), quote_order.lines_of(priced)
         row = replace(row, revised_from_id=draft.id if draft else None)
-        found = _written(org, nodes, order, before_write, deadline)
+        found = quote_writes.written(org, nodes, order, before_write, deadline)
         if isinstance(found, OrgQuote):
             row, lines = quote_match.as_in_org(row, lines, found)
         else:
@@ -245,66 +240,6 @@ def answer(row: QuoteRow, *, created: bool) -> dict[str, Any]:
 
 def _json_amount(amount: Decimal | None) -> float | None:
     return None if amount is None else float(amount)
-
-
-def _written(
-    org: Org, nodes: Sequence[Node], order: QuoteOrder, before: Callable[[], None], deadline: float
-) -> OrgQuote | Mapping[str, Written]:
-    """Write the graph and read the quote back; what was written where the quote cannot be seen afterwards.
-
-    Raises: what the graph was refused with; OutcomeUnknown also where the quote was made and could not be read. Once
-    the org has taken the graph, nothing is a refusal any more.
-    """
-    try:
-        written = org.write(nodes, deadline=deadline, before=before)
-    except Refused as refused:
-        if refused.code in EXISTS and (found := _made_before(org, order, deadline)):
-            return found
-        raise
-    except OutcomeUnknown:
-        if found := _looked_for(org, order, deadline):
-            return found
-        raise
-    return _read_back(org, order, deadline) or {node.reference: node for node in written}
-
-
-def _read_back(org: Org, order: QuoteOrder, deadline: float) -> OrgQuote | None:
-    """The quote after it was made; None for a user who may make quotes and not see them."""
-    try:
-        return org_quotes.by_key(org, order.gateway_key, deadline=deadline)
-    except Unavailable as error:
-        raise OutcomeUnknown(f"The quote was made, and could not be read back: {error.message}") from None
-    except OperationError:
-        return None
-
-
-def _made_before(org: Org, order: QuoteOrder, deadline: float) -> OrgQuote | None:
-    """The quote that the org says is there already."""
-    try:
-        return org_quotes.by_key(org, order.gateway_key, deadline=deadline)
-    except OperationError as error:
-        raise OutcomeUnknown(f"The org has the quote already, and it could not be read: {error.message}") from None
-
-
-def _looked_up(org: Org, order: QuoteOrder, deadline: float) -> OrgQuote | None:
-    """The quote of an attempt before. Raises: Unavailable; OutcomeUnknown: a refusal to be asked says nothing of it."""
-    try:
-        setup.require(org, deadline=deadline)
-        return org_quotes.by_key(org, order.gateway_key, deadline=deadline)
-    except Unavailable:
-        raise
-    except OperationError as error:
-        raise OutcomeUnknown(
-            f"The org may have the quote from an attempt before, and refused to be asked: {error.message}"
-        ) from None
-
-
-def _looked_for(org: Org, order: QuoteOrder, deadline: float) -> OrgQuote | None:
-    """The quote of a call that was not answered. Not there means nothing: it may still be made."""
-    try:
-        return org_quotes.by_key(org, order.gateway_key, deadline=deadline)
-    except OperationError:
-        return None
 
 
 __all__ = ["IfDraftExists", "Made", "QuoteChange", "QuoteOrder", "Quotes", "Through", "answer", "today"]
