@@ -72,8 +72,8 @@ def _refuse_second_readings(path: str) -> None:
         raise InvalidCallbackUrl(
             "callbackUrl has no path with %2F, %5C, %25, %3B or ; in it, nor with control characters."
         )
-    if any(part in (".", "..") for part in decoded.split("/")):
-        raise InvalidCallbackUrl("callbackUrl has no path with . or .. in it.")
+    if "//" in path or any(part in (".", "..") for part in decoded.split("/")):
+        raise InvalidCallbackUrl("callbackUrl has no path with //, . or .. in it.")
 
 
 def _same_place(given: SplitResult, domain: SplitResult) -> bool:
