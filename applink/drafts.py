@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, func, select, text, update
 
 from applink import org_quotes, quote_match, quote_rows, quote_sync
 from applink.errors import Unavailable
 from applink.org import Org
 from applink.org_quotes import DRAFT
 from applink.quote_rows import QuoteRow
+from models.database import set_org
 from models.intent import intent
 from models.quote import quote
 
 POLL_SECONDS: Final = 0.2
 
-# Two numbers name the lock: the gateway's drafts, and the opportunity. Nobody waits for it with a connection in hand,
-# since its holder needs a second one.
+# Two numbers name the lock: the gateway's drafts, and the opportunity. Nobody waits for it with a connection in hand.
 LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('gateway.draft'), hashtext(:org_id || :opportunity_id))")
 
 
@@ -62,13 +62,30 @@ class Turn:
             time.sleep(POLL_SECONDS)
 
     def begin(self, seen: int, mark: Callable[[], None]) -> None:
-        """Mark this request as having called the org. Raises: Overtaken where another was since `wait`."""
+        """Mark this request as having called the org. Raises: Overtaken where another was since `wait`.
+
+        mark: does so under the request's lease, in a transaction of its own, and raises what keeps it from that. It is
+        called after the one here has ended: whoever held a connection and asked for a second could wait for itself.
+        """
         with self.engine.begin() as connection:
             of = {"org_id": self.org_id, "opportunity_id": self.opportunity_id}
-            if connection.execute(LOCK, of).scalar_one() and self._state(connection) == (seen, 0):
-                return mark()
-        time.sleep(POLL_SECONDS)
-        raise Overtaken
+            first = connection.execute(LOCK, of).scalar_one() and self._state(connection) == (seen, 0)
+            if first:
+                self._show(connection)
+        if not first:
+            time.sleep(POLL_SECONDS)
+            raise Overtaken
+        mark()
+
+    def _show(self, connection: Connection) -> None:
+        """Let the others see that the org may have been called: from the commit on they wait, or look again."""
+        c = intent.c
+        set_org(connection, self.org_id)
+        connection.execute(
+            update(intent)
+            .where(c.org_id == self.org_id, c.gateway_key == self.gateway_key, c.status == "open")
+            .values(called_at=func.now())
+        )
 
     def _state(self, connection: Connection) -> tuple[int, int]:
         """How many other intents have called the org for this opportunity, and how many of them have not ended."""
