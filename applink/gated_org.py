@@ -49,29 +49,36 @@ class GatedOrg:
 
     @property
     def org_id(self) -> str:
+        """18 characters."""
         return self._org.org_id
 
     @property
     def domain_url(self) -> str:
+        """Where the org is, no slash at its end."""
         return self._org.domain_url
 
     @property
     def username(self) -> str:
+        """Of the named authorization's user."""
         return self._org.username
 
     @property
     def user_id(self) -> str | None:
+        """Of the same user; None where nobody said."""
         return self._org.user_id
 
     @property
     def calls(self) -> int:
+        """How many requests were sent through this value."""
         return self._org.calls
 
     def query(self, soql: Soql, *, deadline: float) -> list[Record]:
+        """All records of all pages, in one place."""
         with self._place(deadline):
             return self._org.query(soql, deadline=deadline)
 
     def describe(self, type_name: str, *, deadline: float) -> SObject | None:
+        """What an object has; without a place while a description of it is remembered."""
         key = (self.org_id, type_name)
         if self._described.get(key, 0.0) > time.monotonic():
             return self._org.describe(type_name, deadline=deadline)
@@ -89,18 +96,22 @@ class GatedOrg:
             return self._org.write(nodes, deadline=deadline, before=before)
 
     def create(self, type_name: str, fields: Mapping[str, Any], *, deadline: float) -> str:
+        """A new record or Platform Event, in a place; its id."""
         with self._place(deadline):
             return self._org.create(type_name, fields, deadline=deadline)
 
     def update(self, type_name: str, record_id: str, fields: Mapping[str, Any], *, deadline: float) -> None:
+        """Change a record, in a place."""
         with self._place(deadline):
             self._org.update(type_name, record_id, fields, deadline=deadline)
 
     def delete(self, type_name: str, record_id: str, *, deadline: float) -> None:
+        """Delete a record, in a place."""
         with self._place(deadline):
             self._org.delete(type_name, record_id, deadline=deadline)
 
     def deliver(self, callback_url: str, body: Mapping[str, Any], *, deadline: float) -> int:
+        """POST a callback, in a place; the status that the org answers with."""
         with self._place(deadline):
             return self._org.deliver(callback_url, body, deadline=deadline)
 
