@@ -89,6 +89,10 @@ class Store:
         taken = self._numbers[name] = self._numbers.get(name, 0) + 1
         return taken
 
+    def count_on(self, earlier: Store) -> None:
+        """Go on where another store's sequences are."""
+        self._numbers = dict(earlier._numbers)
+
     def new_id(self, prefix: str) -> str:
         """An id that no record has had."""
         return widen_record_id(f"{prefix}{self._pod}{FIRST_NEW + self.number(prefix):010d}")

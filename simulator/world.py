@@ -145,12 +145,15 @@ class World:
         self.tokens = {org.token(name): (org, user) for org in self.orgs.values() for name, user in org.users.items()}
 
     def reset(self) -> None:
-        """Like renew, and the file's changes are forgotten."""
+        """Like renew, and the file's changes are forgotten. Numbers go on: the gateway may still know the old ids."""
+        before = {org_id: org.store for org_id, org in self.orgs.items()}
         if self._file is not None:
             for org_id in self.orgs:
                 Journal(self._file, org_id).clear()
         self.consumers.clear()
         self.renew()
+        for org_id, store in before.items():
+            self.orgs[org_id].store.count_on(store)
 
     def _org(self, org_id: str, pod: str, host: str, domain: str, opportunities: int, several: bool) -> Org:
         tables = Maker(pod=pod, opportunities=opportunities, multi_currency=several).make()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -114,7 +113,7 @@ def test_a_database_of_ones_own_gets_no_invented_org(run: Run, database_url: str
         try:
             second.wait_for("$metadata'")
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(30)
             reader.join(5)
     said = "".join(second.said)
