@@ -13,7 +13,7 @@ from threading import BoundedSemaphore
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from flask import Flask, Response, request
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine, event
 from werkzeug.exceptions import HTTPException
 
 import settings as gateway_settings
@@ -163,34 +163,30 @@ def domain_engine(settings: gateway_settings.Settings, *, connections: int, name
         most_seconds=settings.statement_timeout_seconds * DEADLINE_PER_STATEMENT,
         connect_seconds=settings.connect_timeout_seconds,
     )
-    pooled = settings.db_pooler == "transaction"
-    limits = _domain_limits(settings, of_transaction=pooled)
-
-    @event.listens_for(engine, "connect")
-    def limit(connection: Any, _: object) -> None:
-        if pooled:  # another client's session a moment later
-            connection.prepare_threshold = None
-            return
-        connection.execute(limits)
-        connection.commit()
-
-    @event.listens_for(engine, "begin")
-    def limit_transaction(connection: Connection) -> None:
-        if pooled:
-            connection.exec_driver_sql(limits)
-
+    _limit_domain(engine, settings, of_transaction=settings.db_pooler == "transaction")
     return engine
 
 
-def _domain_limits(settings: gateway_settings.Settings, *, of_transaction: bool) -> str:
-    """The statement that sets the server's limits, for a transaction or for a session."""
+def _limit_domain(engine: Engine, settings: gateway_settings.Settings, *, of_transaction: bool) -> None:
+    """The server's own limits: of the session or, where that is another client's a moment later, of a transaction."""
     statement = round(settings.statement_timeout_seconds * 1000)
     idle = round(settings.idle_in_transaction_timeout_seconds * 1000)
     local = str(of_transaction).lower()
-    return (
+    limits = (
         f"SELECT set_config('statement_timeout', '{statement}', {local}),"
         f" set_config('idle_in_transaction_session_timeout', '{idle}', {local})"
     )
+
+    def limit_session(connection: Any, _: object) -> None:
+        connection.execute(limits)
+        connection.commit()
+
+    def prepare_nothing(connection: Any, _: object) -> None:
+        connection.prepare_threshold = None
+
+    event.listen(engine, "connect", prepare_nothing if of_transaction else limit_session)
+    if of_transaction:  # else left out: a listener that does nothing still costs every transaction 0.015 ms
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(limits) and None)
 
 
 def _add_applink(app: Flask, settings: gateway_settings.Settings) -> None:
