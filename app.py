@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from html import escape
 from pathlib import Path
@@ -56,7 +56,23 @@ from odata.sql.run import Database
 log = logging.getLogger(__name__)
 DEADLINE_PER_STATEMENT: Final = 1.25
 """A transaction of the domain ends after so many times STATEMENT_TIMEOUT_SECONDS: the server ends statements first."""
+DOMAIN_LIMITS: Final = (
+    "SELECT set_config('statement_timeout', %(statement)s, %(local)s),"
+    " set_config('idle_in_transaction_session_timeout', %(idle)s, %(local)s)"
+)
+"""In milliseconds; local: for the transaction, not the session."""
 Prove: TypeAlias = Callable[[Mapping[str, str], float], Caller]
+
+
+class Application(Flask):
+    """Flask with the OData service in front of its routes (docs/decisions/wsgi.md)."""
+
+    def __init__(self, odata: Http) -> None:
+        super().__init__("gateway", static_folder=None)
+        self._front = in_front_of(super().wsgi_app, odata)
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        return self._front(environ, start_response)
 
 
 def create_app(settings: gateway_settings.Settings | None = None, exposure: Exposure | None = None) -> Flask:
@@ -66,7 +82,7 @@ def create_app(settings: gateway_settings.Settings | None = None, exposure: Expo
     Raises: SettingsError when one is missing or wrong.
     """
     settings = settings or gateway_settings.load(need=("DATABASE_URL", "GATEWAY_SECRET"))
-    app = Flask("gateway", static_folder=None)
+    app = Application(http(settings, exposure))
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.before_request(_refuse_moved_paths)
@@ -74,7 +90,6 @@ def create_app(settings: gateway_settings.Settings | None = None, exposure: Expo
     _add_health(app, settings)
     _add_front_page(app, settings)
     _add_applink(app, settings)
-    app.wsgi_app = in_front_of(app.wsgi_app, http(settings, exposure))  # type: ignore[method-assign,assignment]
     return app
 
 
@@ -169,16 +184,14 @@ def domain_engine(settings: gateway_settings.Settings, *, connections: int, name
 
 def _limit_domain(engine: Engine, settings: gateway_settings.Settings, *, of_transaction: bool) -> None:
     """The server's own limits: of the session or, where that is another client's a moment later, of a transaction."""
-    statement = round(settings.statement_timeout_seconds * 1000)
-    idle = round(settings.idle_in_transaction_timeout_seconds * 1000)
-    local = str(of_transaction).lower()
-    limits = (
-        f"SELECT set_config('statement_timeout', '{statement}', {local}),"
-        f" set_config('idle_in_transaction_session_timeout', '{idle}', {local})"
-    )
+    values = {
+        "statement": str(round(settings.statement_timeout_seconds * 1000)),
+        "idle": str(round(settings.idle_in_transaction_timeout_seconds * 1000)),
+        "local": of_transaction,
+    }
 
     def limit_session(connection: Any, _: object) -> None:
-        connection.execute(limits)
+        connection.execute(DOMAIN_LIMITS, values)
         connection.commit()
 
     def prepare_nothing(connection: Any, _: object) -> None:
@@ -186,7 +199,7 @@ def _limit_domain(engine: Engine, settings: gateway_settings.Settings, *, of_tra
 
     event.listen(engine, "connect", prepare_nothing if of_transaction else limit_session)
     if of_transaction:  # else left out: a listener that does nothing still costs every transaction 0.015 ms
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(limits) and None)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(DOMAIN_LIMITS, values) and None)
 
 
 def _add_applink(app: Flask, settings: gateway_settings.Settings) -> None:

@@ -18,13 +18,11 @@ token, a header, SQL.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class OperationError(Exception):
     """Base. status: of the answer. retry_after_seconds: what Retry-After says, if anything."""
 
-    status: ClassVar[int] = 500
+    status: int = 500
 
     def __init__(self, message: str, *, code: str | None = None, retry_after_seconds: int | None = None) -> None:
         super().__init__(message)

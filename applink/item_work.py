@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, cast
 
 from sqlalchemy import Connection
@@ -159,7 +160,7 @@ class ItemWork:
                 made = self._maker.recover(_order(item), org, deadline=deadline) if item.called_before else None
                 error = None if item.cancelled else _given_up(item)
             else:
-                before = lambda: self._before_write(item, sent, ends)  # noqa: E731
+                before = partial(self._before_write, item, sent, ends)
                 made, error = self._maker.make(_order(item), org, deadline=deadline, before_write=before), None
             self._failures.forget(item.org_id)
             self._finish(item, made, error, org.calls, ends)

@@ -151,8 +151,10 @@ def many(kind: Kind, *, least: int = 0, most: int | None = None, told: int | Non
     def read_many(value: object, place: str) -> tuple[Any, ...]:
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise InvalidRequest(f"{place} is {kind_of(value)}; it needs a list.")
-        if len(value) < least or (most is not None and len(value) > most):
-            raise InvalidRequest(f"{place} has {len(value)} items; it needs {least} to {most}.")
+        if len(value) < least:
+            raise InvalidRequest(f"{place} has {len(value)} items; it needs at least {least}.")
+        if most is not None and len(value) > most:
+            raise InvalidRequest(f"{place} has {len(value)} items; it takes {most} at most.")
         return _read_items(kind, value, place)
 
     return Kind(schema={"type": "array", "items": dict(kind.schema), **limits}, read=read_many, holds=kind.holds)

@@ -36,6 +36,19 @@ class Caller:
     org_token: str = ""
 
 
+def caller_of(said: Mapping[str, str]) -> Caller:
+    """A user as the simulator's control API tells it."""
+    return Caller(
+        org_id=said["orgId"],
+        org_domain_url=said["orgDomainUrl"],
+        user_id=said["userId"],
+        username=said["username"],
+        access_token=said["accessToken"],
+        api_version=said["apiVersion"],
+        org_token=said["coreJwt"],
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """What is invoked. app_uuid: HEROKU_APP_ID of the gateway; resource: its path."""

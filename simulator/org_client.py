@@ -14,7 +14,7 @@ from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from simulator.context import API_VERSION, Caller
+from simulator.context import API_VERSION, Caller, caller_of
 from simulator.exchange import Answer, send
 
 POLL_SECONDS: Final = 0.2
@@ -62,15 +62,7 @@ class OrgClient:
         found = next((one for one in users if name in (one["username"], one["username"].partition("@")[0])), None)
         if found is None:
             raise UnknownUser(f"no user {name}; there are {', '.join(one['username'] for one in users)}")
-        return Caller(
-            org_id=found["orgId"],
-            org_domain_url=found["orgDomainUrl"],
-            user_id=found["userId"],
-            username=found["username"],
-            access_token=found["accessToken"],
-            api_version=found["apiVersion"],
-            org_token=found["coreJwt"],
-        )
+        return caller_of(found)
 
     def new_callback(self, caller: Caller, operation: str, seconds: float) -> tuple[str, str]:
         """Id and address of a new asynchronous call, as Salesforce makes them for one. Raises: NoOrg."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from simulator.context import Caller
+from simulator.context import Caller, caller_of
 from simulator.exchange import send
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -98,15 +98,7 @@ class Simulator:
     def caller(self, username: str) -> Caller:
         """A user with a valid token. Example: caller("ann").access_token"""
         said = self._ask("POST", "sign-in", {"username": username})
-        return Caller(
-            org_id=said["orgId"],
-            org_domain_url=said["orgDomainUrl"],
-            user_id=said["userId"],
-            username=said["username"],
-            access_token=said["accessToken"],
-            api_version=said["apiVersion"],
-            org_token=said["coreJwt"],
-        )
+        return caller_of(said)
 
     def records(self, type_name: str, where: str = "", *, org: str | None = None) -> list[dict[str, Any]]:
         """Records for which a SOQL condition holds, all fields, whoever may see them; org: an id, else the first."""

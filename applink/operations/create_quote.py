@@ -49,7 +49,7 @@ class _RefusedBefore(OperationError):
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message, code=code)
-        self.status = status  # type: ignore[misc]
+        self.status = status
 
 
 def run(desk: Desk, caller: Caller, request: CreateQuoteRequest, call: Call) -> Mapping[str, Any]:

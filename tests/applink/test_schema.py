@@ -35,7 +35,7 @@ def test_ids_are_read_short_and_long_and_held_long() -> None:
     [
         ({}, InvalidRequest, "opportunityIds is missing."),
         ({"opportunityIds": None}, InvalidRequest, "opportunityIds is missing."),
-        ({"opportunityIds": []}, InvalidRequest, "opportunityIds has 0 items; it needs 1 to 10000."),
+        ({"opportunityIds": []}, InvalidRequest, "opportunityIds has 0 items; it needs at least 1."),
         ({"opportunityIds": ID}, InvalidRequest, "opportunityIds is a text; it needs a list."),
         ({"opportunityIds": {"0": ID}}, InvalidRequest, "opportunityIds is an object; it needs a list."),
         ({"opportunityIds": [7]}, InvalidRequest, "opportunityIds[0] is the number 7; it needs the id of an Opport"),
