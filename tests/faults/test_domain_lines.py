@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -117,12 +118,16 @@ def test_the_worker_runs_a_transaction_again_whose_commit_was_swallowed(engine: 
 
 
 def test_a_connection_that_the_server_ended_while_idle_goes_unnoticed(engine: Engine, database_url: str) -> None:
-    assert asked(engine) == 1
+    with engine.begin() as connection:
+        assert one(connection) == 1
+        idle = connection.connection.driver_connection
+    assert isinstance(idle, psycopg.Connection)
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND application_name = 'test'"
         )
+    assert select.select([idle], [], [], ENOUGH_SECONDS)[0], "the proxy has not passed the end on"
     assert asked(engine) == 1
 
 
