@@ -35,10 +35,12 @@ RANKS: Final[tuple[tuple[str, ...], ...]] = (
 ALLOWED_BESIDE: Final = frozenset({("cli", "local"), ("local", "cli")})
 """Entry points that may know each other."""
 
+SETTINGS: Final = ("settings", "setting_kinds")
+
 SETTINGS_READERS: Final = frozenset(
     {"app", "cli", "gunicorn.conf", "gunicorn_worker", "local", "models.migrations", "applink.worker"}
 )
-"""The only modules (or packages) that may import `settings`."""
+"""The only modules (or packages) that may import one of SETTINGS."""
 
 MODELS_MAY_KNOW: Final = frozenset({"odata.edm", "odata.mapping", "odata.exposure", "odata.errors"})
 
@@ -99,7 +101,7 @@ def _violation(arrow: Arrow) -> str | None:
     for library, places in ONLY_IN.items():
         if _within(arrow.target, library) and not any(_within(arrow.source, place) for place in places):
             return f"{line}: {library} belongs in {', '.join(places)}"
-    if arrow.target == "settings" and not any(_within(arrow.source, reader) for reader in SETTINGS_READERS):
+    if arrow.target in SETTINGS and not any(_within(arrow.source, reader) for reader in SETTINGS_READERS):
         return f"{line}: only entry points read the settings"
     source, target = part(arrow.source), part(arrow.target)
     if source is None or target is None or source == target or (source, target) in ALLOWED_BESIDE:

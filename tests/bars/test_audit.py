@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-AUDITED = ("odata", "models", "app.py", "cli.py", "settings.py", "gunicorn.conf.py", "gunicorn_worker.py")
+AUDITED = (
+    "odata",
+    "models",
+    "app.py",
+    "cli.py",
+    "settings.py",
+    "setting_kinds.py",
+    "gunicorn.conf.py",
+    "gunicorn_worker.py",
+)
 EXPLAINED = {
     ("gunicorn.conf.py", "B108"): "/dev/shm is gunicorn's own heartbeat file, opened with mkstemp",
     ("settings.py", "B104"): "0.0.0.0 on a Heroku dyno, where the router comes from outside; 127.0.0.1 elsewhere",

@@ -25,6 +25,7 @@ def test_arrows_that_point_up_are_found() -> None:
         Arrow("odata.sql.run", "odata.payload.envelope"),
         Arrow("odata.plan.make", "models.quote"),
         Arrow("odata.plan.make", "settings"),
+        Arrow("applink.jobs", "setting_kinds"),
         Arrow("odata.plan.make", "sqlalchemy"),
         Arrow("odata.sql.run", "flask"),
         Arrow("models.quote", "odata.pipeline"),
