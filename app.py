@@ -11,6 +11,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from threading import BoundedSemaphore
 from typing import Any, Final, NoReturn, TypeAlias, cast
+from uuid import uuid4
 
 from flask import Flask, Response, request
 from sqlalchemy import Engine, event
@@ -395,7 +396,8 @@ def _add_front_page(app: Flask, settings: gateway_settings.Settings) -> None:
 def _refused(problem: HTTPException) -> Response:
     """What Flask itself refuses (no such path, method not allowed) as an error object."""
     allow = dict(problem.get_headers(request.environ)).get("Allow")
-    response = _error(_BY_STATUS.get(problem.code or 500, errors.BadRequest)(f"{problem.name}: {request.path}"))
+    error = _BY_STATUS.get(problem.code or 500, errors.BadRequest)(f"{problem.name}: {request.path}")
+    response = _flat(error) if applink_errors.is_below(request.path) else _error(error)
     if allow:
         response.headers["Allow"] = allow
     return response
@@ -417,6 +419,13 @@ def _error(error: errors.ODataError) -> Response:
     response.headers["OData-Version"] = "4.0"
     response.headers.extend(error.headers)
     return response
+
+
+def _flat(error: errors.ODataError) -> Response:
+    request_id = str(uuid4())
+    body = applink_errors.flat_body(error.code, error.message, request_id)
+    headers = {"X-Request-Id": request_id, "Cache-Control": "no-store"}
+    return Response(body, status=error.status, content_type="application/json", headers=headers)
 
 
 def _plain(text: str) -> Response:

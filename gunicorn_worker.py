@@ -1,5 +1,5 @@
-"""gunicorn's threaded worker, answering what it refuses itself (414, 400, 431, ...) as OData error objects, and without
-a change of thread between requests that follow at once.
+"""gunicorn's threaded worker, answering what it refuses itself (414, 400, 431, ...) as OData error objects or, below
+the path of the operations, as their flat ones; and without a change of thread between requests that follow at once.
 
 Such a request never reaches Flask: its line, a header or its framing cannot be read. gunicorn would answer HTML.
 Standard: JSON Format, "Error Response"; Protocol, "Header OData-Version": on every response.
@@ -13,13 +13,17 @@ import select
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import unquote
 
 from gunicorn import util
 from gunicorn.http import errors as http_errors
+from gunicorn.http.message import Request
 from gunicorn.workers.gthread import ThreadWorker
 
+from applink.errors import flat_body, is_below
 from odata import errors
 from odata.payload.errors import error_body
 
@@ -40,6 +44,25 @@ MOST_TURNS: Final = 8
 YIELD_SECONDS: Final = 0.0001
 """For each connection that a process holds already, how long it lets others take the next one."""
 
+LINE_SHOWS: Final = 200
+"""Bytes of a request line that say which path it is about."""
+
+
+class RememberedRequest(Request):  # type: ignore[misc]  # gunicorn has no types
+    """A request whose refusal says, as `refused_line`, how its line begins, as far as it came."""
+
+    def __init__(self, *given: Any) -> None:
+        self._line = bytearray()
+        try:
+            super().__init__(*given)
+        except http_errors.ParseException as problem:
+            problem.refused_line = bytes(self._line[:LINE_SHOWS])
+            raise
+
+    def read_line(self, unreader: Any, buf: bytearray, limit: int = 0) -> Any:
+        self._line = buf
+        return super().read_line(unreader, buf, limit)
+
 
 class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """As its base, but that errors look different, and that a thread stays with a client who asks again at once."""
@@ -49,6 +72,8 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
 
         The way over the poller and back costs two changes of thread, 0.08 ms.
         """
+        if conn.parser is None:
+            conn.init = _remembering(conn, conn.init)
         for turn in itertools.count(1):
             outcome = super().handle(conn)
             if conn.sock.fileno() == -1:  # handle_error has closed it; twice would count as two connections less
@@ -66,17 +91,38 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what went wrong outside of the application; every call ends the connection."""
-        error = refusal(exc, self.cfg)
+        path = _path(req, exc)
+        error = refusal(exc, self.cfg, path)
         request_id = str(uuid.uuid4())
         if isinstance(error, errors.InternalError):
             log.error("request %s failed outside of the application", request_id, exc_info=exc)
         else:
             log.warning("request %s refused: %s %s", request_id, error.status, type(exc).__name__)
         try:
-            util.write_nonblock(client, answer(error, request_id))
+            util.write_nonblock(client, answer(error, request_id, path))
             util.close_graceful(client)  # a plain close with unread bytes would reset the answer away
         except OSError:
             log.debug("the client did not wait for the answer")
+
+
+def _remembering(conn: Any, init: Callable[[], None]) -> Callable[[], None]:
+    """What makes the parser of a connection, and then has it remember lines."""
+
+    def begin() -> None:
+        init()
+        conn.parser.mesg_class = RememberedRequest
+
+    return begin
+
+
+def _path(req: Any, problem: BaseException) -> str:
+    """The decoded path of a request that was refused, its beginning at least; "" where none can be read."""
+    line = f"- {req.uri}".encode() if req is not None else getattr(problem, "refused_line", b"")
+    words = line.partition(b"\r\n")[0].split(b" ")
+    target = words[1].decode("latin-1") if len(words) > 1 else ""
+    if not target.startswith("/"):
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    return unquote(target.partition("?")[0])
 
 
 def _closed_already(graceful: bool = False) -> None:
@@ -90,13 +136,11 @@ def _readable(sock: socket.socket) -> bool:
     return bool(poll.poll(LINGER_MILLISECONDS))
 
 
-def refusal(problem: BaseException, cfg: Any) -> errors.ODataError:
-    """The OData error for an exception of gunicorn. It repeats nothing of the request: that may hold a credential."""
+def refusal(problem: BaseException, cfg: Any, path: str) -> errors.ODataError:
+    """The error for an exception of gunicorn. It repeats nothing of the request: that may hold a credential."""
     if isinstance(problem, http_errors.LimitRequestLine):
-        return errors.UriTooLong(
-            f"The request line is longer than {cfg.limit_request_line} bytes; "
-            "send the query options in the body of POST .../$query."
-        )
+        way_out = "" if is_below(path) else "; send the query options in the body of POST .../$query"
+        return errors.UriTooLong(f"The request line is longer than {cfg.limit_request_line} bytes{way_out}.")
     if isinstance(problem, http_errors.LimitRequestHeaders):
         return errors.HeadersTooLarge(
             f"The limit is {cfg.limit_request_fields} header fields of {cfg.limit_request_field_size} bytes each."
@@ -118,14 +162,15 @@ def refusal(problem: BaseException, cfg: Any) -> errors.ODataError:
     return errors.InternalError("The request could not be answered.")
 
 
-def answer(error: errors.ODataError, request_id: str) -> bytes:
-    """The whole response, as it goes over the wire."""
-    body = error_body(error, request_id)
+def answer(error: errors.ODataError, request_id: str, path: str) -> bytes:
+    """The whole response, as it goes over the wire; flat where the path is one of operations."""
+    flat = is_below(path)
+    body = flat_body(error.code, error.message, request_id) if flat else error_body(error, request_id)
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
-        "OData-Version: 4.0",
+        *(() if flat else ("OData-Version: 4.0",)),
         "Cache-Control: no-store",
         f"X-Request-Id: {request_id}",
         "Connection: close",

@@ -27,11 +27,10 @@ from werkzeug.routing import BaseConverter
 
 from applink import body, openapi, openapi_page, schema
 from applink.context import Caller
-from applink.errors import InvalidRequest, NotAuthenticated, NotFound, OperationError, Unavailable
+from applink.errors import PREFIX, InvalidRequest, NotAuthenticated, NotFound, OperationError, Unavailable, flat
 from applink.operation import Call, Desk, Operation
 from applink.operations import OPERATIONS
 
-PREFIX: Final = openapi.PREFIX
 PUBLIC_PREFIX: Final = "/openapi"
 """The contract again, for people: the service mesh lets nobody without Salesforce's headers pass to PREFIX."""
 PATIENCE_SECONDS: Final = 1.0
@@ -217,7 +216,7 @@ def _problem(gate: Gate, error: OperationError, exchange: _Exchange) -> tuple[in
         headers["WWW-Authenticate"] = gate.challenge
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = "POST"
-    return error.status, {"code": error.code, "message": error.message, "requestId": exchange.request_id}, headers
+    return error.status, flat(error.code, error.message, exchange.request_id), headers
 
 
 def _ended(

@@ -12,11 +12,33 @@
     |__ Unavailable 503                 OrgUnavailable  OrgLimitReached  SessionEnded: nothing was done, come again
     |__ OutcomeUnknown 504              asked, and no answer: the same key settles it
 
-Raised where the fact is known, rendered once in endpoints.py. A message names what was read and what would fit; never a
-token, a header, SQL.
+Raised where the fact is known, rendered once in endpoints.py; what never gets there (a request that cannot be read, a
+method that nothing here has) has the same flat body wherever its path is below PREFIX. A message names what was read
+and what would fit; never a token, a header, SQL.
 """
 
 from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+PREFIX: Final = "/applink"
+"""The path of the operations."""
+
+
+def is_below(path: str) -> bool:
+    """Whether a decoded path is PREFIX or below it. Example: is_below("/applink/createQuote")"""
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+def flat(code: str, message: str, request_id: str) -> dict[str, Any]:
+    """The members of every refusal: flat, since Apex reads e.Code409.message."""
+    return {"code": code, "message": message, "requestId": request_id}
+
+
+def flat_body(code: str, message: str, request_id: str) -> bytes:
+    """The same as JSON."""
+    return json.dumps(flat(code, message, request_id), ensure_ascii=False).encode("utf-8", "replace")
 
 
 class OperationError(Exception):

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import yaml
 
+from applink.errors import PREFIX
 from applink.kinds import Kind
 from applink.operation import ERRORS, Callback, Operation
 from applink.operations import OPERATIONS
@@ -23,7 +24,6 @@ from applink.schema import Member, members
 Audience = Literal["apex", "agent"]
 AUDIENCES: Final[tuple[Audience, ...]] = ("apex", "agent")
 CONTRACT_VERSION: Final = "1.0.0"
-PREFIX: Final = "/applink"
 JSON: Final = "application/json"
 TOPIC: Final[Mapping[str, Any]] = {
     "name": "quote_gateway",

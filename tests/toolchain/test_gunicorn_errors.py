@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from local.web import Web
+from tests.bars.raw_socket import received
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,46 @@ def test_a_request_that_gunicorn_refuses(
     error = json.loads(answer.body)["error"]
     assert error["code"] == code and words in error["message"]
     assert b"forged" not in answer.body
+
+
+LONG = b"?" + b"a" * 9000
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code"),
+    [
+        (b"POST /applink/createQuote" + LONG + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "UriTooLong"),
+        (b"POST /%61pplink/createQuote" + LONG + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "UriTooLong"),
+        (b"POST http://x/applink/createQuote" + LONG + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "UriTooLong"),
+        (b"POST /applink/" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "UriTooLong"),
+        (b"POST /applink?a=b c HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"),
+        (b"POST /applink/createQuote HTTP/7.9\r\n\r\n", 400, "BadRequest"),
+        (b"P@ST /applink/createQuote HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"),
+        (b"POST /applink/createQuote HTTP/1.1\r\nHost: x\r\nBad Header: forged\r\n\r\n", 400, "InvalidHeader"),
+        (b"POST /applink/createQuote HTTP/1.1\r\nx_client_context: forged\r\n\r\n", 400, "InvalidHeader"),
+        (b"POST /applink/createQuote HTTP/1.1\r\nContent-Length: ten\r\n\r\n", 400, "InvalidHeader"),
+        (b"POST /applink/a HTTP/1.1\r\nX-Long: " + b"b" * 9000 + b"\r\n\r\n", 431, "HeadersTooLarge"),
+        (b"POST /applink/a HTTP/1.1\r\nTransfer-Encoding: nonsense\r\n\r\n", 501, "Unsupported"),
+        (b"POST /applink/a HTTP/1.1\r\nExpect: a-miracle\r\n\r\n", 417, "ExpectationFailed"),
+        (b"LOCK /applink/createQuote HTTP/1.1\r\nConnection: close\r\n\r\n", 405, "MethodNotAllowed"),
+    ],
+)
+def test_below_the_path_of_operations_it_is_flat(gateway: Web, request_bytes: bytes, status: int, code: str) -> None:
+    answer = exchange(gateway.port, request_bytes)
+    assert answer.status == status and answer.headers["content-type"] == "application/json"
+    assert "odata-version" not in answer.headers and b"forged" not in answer.body and b"$query" not in answer.body
+    body = json.loads(answer.body)
+    assert body.keys() == {"code", "message", "requestId"} and body["code"] == code and body["message"]
+    assert body["requestId"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("before", [b"/odata/v4/", b"/applinks/", b"/?/applink/"])
+def test_only_its_own_path_counts(gateway: Web, before: bytes) -> None:
+    """The second request of a connection is told apart from the first."""
+    first = b"GET /applink/createQuote HTTP/1.1\r\nHost: x\r\n\r\n"
+    said = received(gateway.port, first + b"GET " + before + b" HTTP/1.1\r\nBad Header: 1\r\n\r\n")
+    assert said.count(b'"requestId"') == 1
+    assert said.endswith(b"}}") and b'{"error": {"code": "InvalidHeader"' in said
 
 
 def test_a_request_line_of_8190_bytes_is_read(gateway: Web) -> None:
