@@ -201,8 +201,8 @@ def worker() -> None:
 
 
 _OF_THE_SAME_NAME = (
-    "lease_seconds", "item_attempts", "retry_most_seconds", "org_pause_seconds", "org_pause_most_seconds",
-    "shutdown_seconds", "keep_jobs_days", "keep_intents_days", "keep_keys_days",
+    "lease_seconds", "item_attempts", "item_workers_lost", "retry_most_seconds", "org_pause_seconds",
+    "org_pause_most_seconds", "shutdown_seconds", "keep_jobs_days", "keep_intents_days", "keep_keys_days",
 )  # fmt: skip
 
 

@@ -330,6 +330,12 @@ class Settings:
     item_attempts: int = setting(
         "ITEM_ATTEMPTS", whole(1, 100), 8, "how often an opportunity of a job is tried before it counts as failed"
     )
+    item_workers_lost: int = setting(
+        "ITEM_WORKERS_LOST",
+        whole(1, 1000),
+        30,
+        "how many workers may die with an opportunity of a job in hand before it counts as failed; a death is no try",
+    )
     retry_most_seconds: float = setting(
         "RETRY_MOST_SECONDS", seconds(0.05, 3600), 300.0, "longest wait between two tries; it starts at one second"
     )

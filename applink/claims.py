@@ -30,7 +30,8 @@ class LeaseLost(Exception):
 class ClaimedItem:
     """One opportunity to work on, and all that is needed for it. item_id is also the id of its intent.
 
-    attempts: calls made for it before. called_before: the org may have the quote already. cancelled: nothing may begin.
+    attempts: tries of it that have ended. leases_lost: how often nobody said how one ended, since its worker had died.
+    called_before: the org may have the quote already. cancelled: nothing may begin.
     error_code, error_message: how the try before ended.
     """
 
@@ -41,6 +42,7 @@ class ClaimedItem:
     opportunity_id: str
     lease_no: int
     attempts: int
+    leases_lost: int
     intent_id: UUID
     gateway_key: str
     quote_id: UUID
@@ -107,12 +109,13 @@ WITH room AS (
 )
 UPDATE gateway.job_item AS i
 SET status = 'running', lease_no = i.lease_no + 1, locked_by = :worker, started_at = coalesce(i.started_at, now()),
-    lease_until = now() + make_interval(secs => :lease_seconds)
+    lease_until = now() + make_interval(secs => :lease_seconds),
+    leases_lost = i.leases_lost + CASE i.status WHEN 'running' THEN 1 ELSE 0 END
 FROM picked AS p
 JOIN gateway.intent AS n ON n.org_id = p.org_id AND n.id = p.id
 JOIN gateway.job AS j ON j.org_id = n.org_id AND j.id = n.job_id
 WHERE i.org_id = p.org_id AND i.id = p.id
-RETURNING i.org_id, i.job_id, i.id AS item_id, i.sequence, i.opportunity_id, i.lease_no, i.attempts,
+RETURNING i.org_id, i.job_id, i.id AS item_id, i.sequence, i.opportunity_id, i.lease_no, i.attempts, i.leases_lost,
     n.id AS intent_id, n.gateway_key, n.quote_id, n.requested_by, n.request_id,
     coalesce(n.arguments ->> 'ifDraftExists', 'create') AS if_draft_exists, j.type, j.authorization_name,
     n.called_at IS NOT NULL AS called_before, j.cancel_requested_at IS NOT NULL AS cancelled, i.error_code,
@@ -179,7 +182,7 @@ def _held(items: Sequence[ClaimedItem]) -> dict[str, Any]:
 
 MARK_CALLED: Final = text("""
 WITH item AS (
-    UPDATE gateway.job_item SET attempts = :attempts, lease_until = now() + make_interval(secs => :lease_seconds)
+    UPDATE gateway.job_item SET lease_until = now() + make_interval(secs => :lease_seconds)
     WHERE org_id = :org_id AND id = :item_id AND lease_no = :lease_no AND status = 'running'
     RETURNING org_id, id
 )
@@ -191,11 +194,11 @@ FROM item WHERE n.org_id = item.org_id AND n.id = item.id
 def mark_called(connection: Connection, claimed: ClaimedItem, *, lease_seconds: float = 60.0) -> None:
     """Remember, before a write is sent, that it may have been: commit, then send. Raises LeaseLost.
 
-    The item's lease is renewed and its attempt counted. The commit waits for the disk: were the mark lost in a crash of
-    the database, the item could be cancelled or failed without a look in the org.
+    The item's lease is renewed; the try counts when somebody writes how it ended. The commit waits for the disk: were
+    the mark lost in a crash of the database, the item could be cancelled or failed without a look in the org.
     """
     set_org(connection, claimed.org_id)
-    given = _fence(claimed) | {"attempts": claimed.attempts + 1, "lease_seconds": lease_seconds}
+    given = _fence(claimed) | {"lease_seconds": lease_seconds}
     if connection.execute(MARK_CALLED, given).rowcount == 0:
         raise LeaseLost(str(claimed.item_id))
 
@@ -208,7 +211,7 @@ FINISH_ITEM: Final = text("""
 WITH item AS (
     UPDATE gateway.job_item
     SET status = :status, quote_id = :quote_id, error_code = :error_code, error_message = :error_message,
-        finished_at = now(), lease_until = NULL, locked_by = NULL
+        attempts = attempts + :tried, finished_at = now(), lease_until = NULL, locked_by = NULL
     WHERE org_id = :org_id AND id = :item_id AND lease_no = :lease_no AND status = 'running'
     RETURNING org_id, id
 )
@@ -248,9 +251,10 @@ def finish_item(
     answer: Mapping[str, Any] | None = None,
     error: tuple[str, str] | None = None,
     api_calls: int = 0,
+    tried: bool = False,
 ) -> bool:
     """End an item, its intent, and the job if it was the last: with a quote, with an error (code, message), or
-    cancelled, when neither is given. False, and nothing written, where the lease was lost.
+    cancelled, when neither is given. tried: it counts as a try. False, and nothing written: the lease was lost.
 
     Call it last of a transaction: every item of the job goes through the job's row.
     """
@@ -260,6 +264,7 @@ def finish_item(
     given = _fence(claimed) | {
         "status": status,
         "intent_status": "settled" if quote_id else "failed",
+        "tried": int(tried),
         "quote_id": quote_id,
         "salesforce_id": salesforce_id,
         "answer": None if answer is None else json.dumps(answer, default=str),

@@ -53,7 +53,7 @@ def list_jobs(url: str, org: str | None, status: str | None, most: int) -> None:
 
 
 ITEMS: Final = text("""
-SELECT status, count(*) AS items, max(attempts) AS attempts,
+SELECT status, count(*) AS items, max(attempts) AS attempts, max(leases_lost) AS leases_lost,
     min(next_at) FILTER (WHERE status = 'queued') AS next_at, max(lease_until) AS lease_until
 FROM gateway.job_item WHERE org_id = :org_id AND job_id = :job_id GROUP BY status ORDER BY status
 """)
@@ -71,7 +71,8 @@ def show_job(url: str, job_id: UUID) -> None:
     for row in items:
         waits = f"next {_moment(row.next_at)}" if row.status == "queued" else ""
         lease = f"lease until {_moment(row.lease_until)}" if row.status == "running" else ""
-        _line(f"{row.items} {row.status}", f"at most {row.attempts} tries", waits or lease)
+        lost = f"at most {row.leases_lost} workers lost" if row.leases_lost else ""
+        _line(f"{row.items} {row.status}", f"at most {row.attempts} tries", lost, waits or lease)
     for failure in job.failures:
         _line(failure.opportunity_id, failure.code, failure.message)
 

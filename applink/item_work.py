@@ -4,7 +4,8 @@
     unknown, not answered      again later, with the same key; counted, unless the whole org is away
     the org's limit            the org pauses; not counted
     the database is away       waited for; then the lease has ended and somebody else looks the quote up in the org
-    called, and then cancelled, or tried too often: looked up in the org; there, it counts; else cancelled or failed
+    called, and then cancelled, tried too often, or the end of too many workers: looked up in the org; there, it counts;
+        else cancelled or failed
 
 Nothing that the org may have made is ever called failed without looking. In: items from `benches`. Out: rows.
 """
@@ -77,6 +78,7 @@ class Limits:
     poll_seconds: float = 0.5
     lease_seconds: float = 60.0
     item_attempts: int = 8
+    item_workers_lost: int = 30
     retry_most_seconds: float = 300.0
     org_pause_seconds: float = 60.0
     org_pause_most_seconds: float = 900.0
@@ -152,18 +154,19 @@ class ItemWork:
         org: Org | None = None
         deadline = min(ends, time.monotonic() + self._limits.work_seconds)
         sent = threading.Event()
+        given_up = self._given_up(item)
         try:
             if item.cancelled and not item.called_before:
                 return self._finish(item, None, None, 0, ends)
             org = self._orgs.named(item.org_id, deadline=deadline)
-            if item.cancelled or item.attempts >= self._limits.item_attempts:
+            if item.cancelled or given_up:
                 made = self._maker.recover(_order(item), org, deadline=deadline) if item.called_before else None
-                error = None if item.cancelled else _given_up(item)
+                error = None if item.cancelled else given_up
             else:
                 before = partial(self._before_write, item, sent, ends)
                 made, error = self._maker.make(_order(item), org, deadline=deadline, before_write=before), None
             self._failures.forget(item.org_id)
-            self._finish(item, made, error, org.calls, ends)
+            self._finish(item, made, error, org.calls, ends, tried=sent.is_set())
         except Stopped:
             self._transactions.run(lambda connection: claims.give_back(connection, [item]), until=ends)
             self._count("given_back", item)
@@ -174,7 +177,7 @@ class ItemWork:
             if org is None and item.called_before:  # nobody has looked: Maker raises OutcomeUnknown for its own looks
                 return self._later(item, item.attempts + 1, True, error, ends)
             self._failures.forget(item.org_id)
-            self._finish(item, None, error, org.calls if org else 0, ends)
+            self._finish(item, None, error, org.calls if org else 0, ends, tried=sent.is_set())
         except (LeaseLost, DatabaseAway):
             raise
         except SQLAlchemyError as problem:
@@ -190,8 +193,25 @@ class ItemWork:
         self._transactions.run(lambda connection: claims.mark_called(connection, item, lease_seconds=lease), until=ends)
         sent.set()
 
+    def _given_up(self, item: ClaimedItem) -> tuple[str, str] | None:
+        """Why nothing more is begun for an item that has been tried, or has ended workers, too often; else None."""
+        if item.attempts < self._limits.item_attempts and item.leases_lost < self._limits.item_workers_lost:
+            return None
+        code, message = item.error_code or "OutcomeUnknown", item.error_message or "The org gave no usable answer."
+        tries = f"{item.attempts} tries"
+        if item.leases_lost >= self._limits.item_workers_lost:
+            code, tries = "WorkersLost", f"{tries}, and {item.leases_lost} workers that ended over it"
+        return code, f"Given up after {tries}; the org has no quote of it. {message}"
+
     def _finish(
-        self, item: ClaimedItem, made: Made | None, error: tuple[str, str] | None, calls: int, ends: float
+        self,
+        item: ClaimedItem,
+        made: Made | None,
+        error: tuple[str, str] | None,
+        calls: int,
+        ends: float,
+        *,
+        tried: bool = False,
     ) -> None:
         """Quote and end of the item in one transaction; a lost lease takes both back."""
 
@@ -206,6 +226,7 @@ class ItemWork:
                 salesforce_id=made.salesforce_id if made else None,
                 error=None if made else error,
                 api_calls=calls,
+                tried=tried,
             ):
                 raise LeaseLost(str(item.item_id))
 
@@ -231,7 +252,8 @@ class ItemWork:
         consumed = not pause and not isinstance(problem, OrgLimitReached | SessionEnded)
         attempts = item.attempts + int(consumed)
         if attempts >= self._limits.item_attempts and not (item.called_before or sent):
-            return self._finish(item, None, (problem.code, problem.message), org.calls if org else 0, ends)
+            error = (problem.code, problem.message)
+            return self._finish(item, None, error, org.calls if org else 0, ends, tried=consumed)
         self._later(item, attempts, consumed, (problem.code, problem.message), ends)
 
     def _broken(self, item: ClaimedItem, problem: Exception, ends: float, *, consumed: bool) -> None:
@@ -249,7 +271,7 @@ class ItemWork:
         error = ("InternalError", "The gateway could not store or price it; its log says more.")
         attempts = item.attempts + int(consumed)
         if attempts > self._limits.item_attempts:
-            return self._finish(item, None, error, 0, ends)
+            return self._finish(item, None, error, 0, ends, tried=consumed)
         self._later(item, attempts, consumed, error, ends)
 
     def _later(self, item: ClaimedItem, attempts: int, consumed: bool, error: tuple[str, str], ends: float) -> None:
@@ -314,11 +336,6 @@ def _order(item: ClaimedItem) -> QuoteOrder:
         if_draft_exists=cast(IfDraftExists, item.if_draft_exists),
         called_before=item.called_before,
     )
-
-
-def _given_up(item: ClaimedItem) -> tuple[str, str]:
-    code, message = item.error_code or "OutcomeUnknown", item.error_message or "The org gave no usable answer."
-    return code, f"Given up after {item.attempts} tries; the org has no quote of it. {message}"
 
 
 def _of_values(problem: SQLAlchemyError) -> bool:

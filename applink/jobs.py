@@ -279,8 +279,8 @@ def cancel(connection: Connection, org_id: str, job_id: UUID | str) -> JobState:
 RETRY_ITEMS: Final = text("""
 WITH again AS (
     UPDATE gateway.job_item
-    SET status = 'queued', attempts = 0, error_code = NULL, error_message = NULL, next_at = now(), lease_until = NULL,
-        locked_by = NULL, finished_at = NULL
+    SET status = 'queued', attempts = 0, leases_lost = 0, error_code = NULL, error_message = NULL, next_at = now(),
+        lease_until = NULL, locked_by = NULL, finished_at = NULL
     WHERE org_id = :org_id AND job_id = :job_id AND status = 'failed'
     RETURNING id
 )

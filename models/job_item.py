@@ -29,6 +29,8 @@ job_item = own_table(
     string("locked_by", 120),
     moment("lease_until"),
     moment("next_at", nullable=False, default=NOW),
+    # Hidden: leases that ended with their worker; they are no tries.
+    Column("leases_lost", Integer, nullable=False, server_default=text("0")),
     one_of("status", *ITEM_STATUSES),
     ForeignKeyConstraint(["org_id", "job_id"], ["gateway.job.org_id", "gateway.job.id"], ondelete="CASCADE"),
     UniqueConstraint("org_id", "job_id", "sequence"),

@@ -63,7 +63,7 @@ def test_core_stands_alone(empty_database_url: str) -> None:
 
 def test_pending_of_an_empty_database(empty_database_url: str) -> None:
     with database.engine(empty_database_url).connect() as connection:
-        assert database.pending(connection) == ("core_0003", "quoting_0001")
+        assert database.pending(connection) == ("core_0004", "quoting_0001")
 
 
 def test_an_ordinary_role_migrates(empty_database_url: str) -> None:

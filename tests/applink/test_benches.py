@@ -20,7 +20,7 @@ def items(org_id: str, count: int) -> list[ClaimedItem]:
     return [
         ClaimedItem(
             org_id=org_id, job_id=uuid4(), item_id=uuid4(), sequence=n, opportunity_id="006", lease_no=1, attempts=0,
-            intent_id=uuid4(), gateway_key="gw", quote_id=uuid4(), requested_by=None, request_id=None,
+            leases_lost=0, intent_id=uuid4(), gateway_key="gw", quote_id=uuid4(), requested_by=None, request_id=None,
             if_draft_exists="create", type="createQuotes", authorization_name=None, called_before=False,
             cancelled=False, error_code=None, error_message=None,
         )

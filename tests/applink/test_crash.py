@@ -38,7 +38,6 @@ SETTINGS = {
     "ORG_PAUSE_MOST_SECONDS": "2",
     "ORG_CONCURRENCY": "6",
     "SHUTDOWN_SECONDS": "20",
-    "ITEM_ATTEMPTS": "30",
 }
 
 

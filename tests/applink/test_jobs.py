@@ -195,15 +195,18 @@ def test_a_lost_lease_hits_no_row(engine: Engine) -> None:
     assert (state(engine, job_id).status, state(engine, job_id).quote_count) == ("completed", 1)
 
 
-def test_a_call_is_remembered_and_counted(engine: Engine) -> None:
+def test_a_call_is_remembered_and_the_end_of_its_worker_is_no_try(engine: Engine) -> None:
     submit(engine, new_job(1))
     (item,) = claim(engine)
     with engine.begin() as connection:
         claims.mark_called(connection, item)
     end_leases(engine)
     (again,) = claim(engine, "w2")
-    assert (again.called_before, again.attempts, again.gateway_key) == (True, 1, item.gateway_key)
-    assert again.quote_id == item.quote_id
+    assert (again.called_before, again.attempts, again.gateway_key) == (True, 0, item.gateway_key)
+    assert (item.leases_lost, again.leases_lost, again.quote_id) == (0, 1, item.quote_id)
+    with engine.begin() as connection:
+        assert claims.give_back(connection, [again]) == 1
+    assert claim(engine)[0].leases_lost == 1, "what was given back had not ended anybody"
 
 
 def test_what_was_not_begun_goes_back_as_it_was(engine: Engine) -> None:
