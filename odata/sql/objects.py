@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Text, cast, func, select, true
+from sqlalchemy import JSON, Text, cast, func, select, true
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause, Subquery
 
@@ -38,9 +38,9 @@ class Shown:
 
     @property
     def collection(self) -> Column:
-        """All objects of the page as JSON text."""
+        """All objects of the page: json, or text in the text form. A cast of one to the other copies it twice."""
         if self.row is not None:
-            return func.coalesce(cast(func.json_agg(self.row), Text), constant("[]"))
+            return func.coalesce(func.json_agg(self.row, type_=JSON), constant("[]"))
         joined = func.string_agg(self.text, constant(", \n "))
         return constant("[") + func.coalesce(joined, constant("")) + constant("]")
 

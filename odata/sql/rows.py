@@ -133,13 +133,13 @@ def sized(
     again: the same page over sources of its own. boundary_at: as in `plain`; the caller drops the row too many.
     """
     first = plain(context, of, bytes_at_most=bytes_at_most, boundary_at=boundary_at).subquery(context.name("a"))
-    too_long = func.octet_length(cast(first.c.body, Text)) > number(bytes_at_most)
+    too_long = func.pg_column_size(first.c.body) > number(bytes_at_most)
     refused = too_long if boundary_at else or_(too_long, first.c.seen > number(rows_at_most))
     again = replace(again, outer=(*again.outer, first))
     second = cut(context, again, rows_at_most=rows_at_most, bytes_at_most=bytes_at_most, only_if=refused)
     other = second.lateral(context.name("b"))
     chosen = [
-        case((refused, other.c[name]), else_=cast(first.c[name], other.c[name].type)).label(name)
+        case((refused, cast(other.c[name], first.c[name].type)), else_=first.c[name]).label(name)
         for name in tuple(first.c.keys())
     ]
     return select(*chosen).select_from(first.join(other, true()))

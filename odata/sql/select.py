@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from sqlalchemy import Text, and_, case, cast, exists, func, true
+from sqlalchemy import and_, case, exists, func, true
 from sqlalchemy import select as sql_select
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.sql.elements import ColumnElement
@@ -108,7 +108,7 @@ def _entity(plan: ReadPlan, context: Context) -> Query:
     rows = page(context, _page_of(plan, context, 1))
     shown = show(context, rows, plan.selection, context.limits.max_page_bytes)
     body = func.row_to_json(shown.row) if shown.row is not None else shown.text
-    columns: list[Column] = [cast(body, Text).label("body")]
+    columns: list[Column] = [body.label("body")]
     if context.rendition.etags and not plan.selection.references:
         columns.append(etag(rows.c, plan.set).label("etag"))
     return _with_parent(plan, context, sql_select(*columns).select_from(shown.from_clause))
@@ -119,7 +119,7 @@ def _property(plan: ReadPlan, context: Context) -> Query:
     rows = page(context, _page_of(plan, context, 1))
     column = rows.c[plan.of_property.exposed.column]
     if plan.kind == "property":
-        value: Column = cast(func.to_json(json_value(column, plan.of_property, context.rendition)), Text)
+        value: Column = func.to_json(json_value(column, plan.of_property, context.rendition))
     else:
         value = (
             column
