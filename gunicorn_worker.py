@@ -7,13 +7,13 @@ Standard: JSON Format, "Error Response"; Protocol, "Header OData-Version": on ev
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import select
 import socket
 import time
 import uuid
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote
@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from gunicorn import util
 from gunicorn.http import errors as http_errors
 from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import ThreadWorker
 
 from applink.errors import flat_body, is_below
@@ -44,6 +45,11 @@ MOST_TURNS: Final = 8
 YIELD_SECONDS: Final = 0.0001
 """For each connection that a process holds already, how long it lets others take the next one."""
 
+MOST_UNREAD_BYTES: Final = 16_000_000
+UNREAD_SECONDS: Final = 5.0
+"""How much of a body that nobody reads is taken in, and for how long, so that its sender sees the answer. Salesforce
+sends 12 MB at most."""
+
 LINE_SHOWS: Final = 200
 """Bytes of a request line that say which path it is about."""
 
@@ -64,6 +70,27 @@ class RememberedRequest(Request):  # type: ignore[misc]  # gunicorn has no types
         return super().read_line(unreader, buf, limit)
 
 
+class PatientParser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
+    """Takes in the rest of a body that the application answered without reading it, also of a last request.
+
+    Otherwise a close with unread bytes resets the connection, and a client that sends all before it reads (the service
+    mesh does) never sees why it was refused.
+    """
+
+    mesg_class = RememberedRequest
+    _heard: Any = None
+
+    def finish_body(self, deadline: float | None = None, max_bytes: int | None = None) -> bool:
+        self._heard = self.mesg
+        return bool(super().finish_body(deadline, max_bytes or MOST_UNREAD_BYTES))
+
+    def hear_out(self) -> None:
+        """Do so before the connection is closed, unless that was tried."""
+        if self.mesg is not self._heard:
+            with contextlib.suppress(OSError, http_errors.ParseException):
+                self.finish_body(time.monotonic() + UNREAD_SECONDS)
+
+
 class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """As its base, but that errors look different, and that a thread stays with a client who asks again at once."""
 
@@ -73,9 +100,11 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
         The way over the poller and back costs two changes of thread, 0.08 ms.
         """
         if conn.parser is None:
-            conn.init = _remembering(conn, conn.init)
+            conn.parser = PatientParser(self.cfg, conn.sock, conn.client)
         for turn in itertools.count(1):
             outcome = super().handle(conn)
+            if outcome is False and conn.sock.fileno() != -1:
+                conn.parser.hear_out()
             if conn.sock.fileno() == -1:  # handle_error has closed it; twice would count as two connections less
                 conn.close = _closed_already
             others_wait = self.nr_conns > self.cfg.threads and turn >= MOST_TURNS
@@ -103,16 +132,6 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
             util.close_graceful(client)  # a plain close with unread bytes would reset the answer away
         except OSError:
             log.debug("the client did not wait for the answer")
-
-
-def _remembering(conn: Any, init: Callable[[], None]) -> Callable[[], None]:
-    """What makes the parser of a connection, and then has it remember lines."""
-
-    def begin() -> None:
-        init()
-        conn.parser.mesg_class = RememberedRequest
-
-    return begin
 
 
 def _path(req: Any, problem: BaseException) -> str:

@@ -10,13 +10,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from email.message import Message
 from typing import Any, Final, Protocol
 
-from applink.errors import InvalidRequest, PayloadTooLarge
+from applink.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from applink.kinds import shown
 
 MOST_DEPTH: Final = 10
 MOST_DIGITS: Final = 38
+CHARSETS: Final = ("utf-8", "utf8", "us-ascii")
+"""Names of UTF-8, and of what is the same in it."""
 _UNPRINTABLE: Final = re.compile("[\ud800-\udfff\x00]")
 
 
@@ -31,14 +34,10 @@ class Stream(Protocol):
 def read(stream: Stream, headers: Mapping[str, str], most_bytes: int) -> bytes:
     """The body as sent. headers: names in lower case.
 
-    Raises: PayloadTooLarge naming the limit, InvalidRequest for what is no plain JSON or was cut off.
+    Raises: UnsupportedMediaType for what is no plain JSON in UTF-8, PayloadTooLarge naming the limit, InvalidRequest
+    for what was cut off.
     """
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise InvalidRequest(f"Content-Type is {shown(media_type)}; it needs to be application/json.")
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise InvalidRequest(f"Content-Encoding is {shown(encoding)}; a body needs to be sent as it is.")
+    _check_kind(headers)
     promised = headers.get("content-length", "")
     length = int(promised) if re.fullmatch("[0-9]{1,18}", promised) else None
     raw = stream.read(most_bytes + 1) if length is None or length <= most_bytes else None
@@ -47,6 +46,19 @@ def read(stream: Stream, headers: Mapping[str, str], most_bytes: int) -> bytes:
     if length is not None and len(raw) < length:
         raise InvalidRequest(f"The body ended early: {len(raw)} of {length} bytes came.")
     return raw
+
+
+def _check_kind(headers: Mapping[str, str]) -> None:
+    said = Message()
+    said["Content-Type"] = headers.get("content-type", "")
+    media_type, charset = said.get_content_type(), said.get_content_charset("utf-8")
+    if media_type != "application/json":
+        raise UnsupportedMediaType(f"Content-Type is {shown(media_type)}; it needs to be application/json.")
+    if charset not in CHARSETS:
+        raise UnsupportedMediaType(f"The charset of Content-Type is {shown(charset)}; it needs to be utf-8.")
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType(f"Content-Encoding is {shown(encoding)}; a body needs to be sent as it is.")
 
 
 def parse(raw: bytes) -> Any:

@@ -7,6 +7,8 @@
     |__ NotAllowed 403                  OrgNotAllowed
     |__ NotFound 404                    OpportunityNotFound  QuoteNotFound  JobNotFound
     |__ Conflict 409                    SetupRequired  KeyReused  QuoteChanged  JobNotFinished  JobFinished
+    |__ PayloadTooLarge 413
+    |__ UnsupportedMediaType 415        no JSON, or in another charset than UTF-8
     |__ NotPriceable 422                NoLines ...: the code is the one of the pricing rule
     |__ TooMany 429                     TooManyJobs
     |__ Unavailable 503                 OrgUnavailable  OrgLimitReached  SessionEnded: nothing was done, come again
@@ -155,6 +157,12 @@ class PayloadTooLarge(OperationError):
     """A body above its limit."""
 
     status = 413
+
+
+class UnsupportedMediaType(OperationError):
+    """A body that is no JSON in UTF-8, or compressed."""
+
+    status = 415
 
 
 class TooMany(OperationError):

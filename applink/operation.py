@@ -20,6 +20,7 @@ ERRORS: Final[Mapping[int, str]] = {
     409: "Not as things stand: something must be deployed first (SetupRequired), a request key was used for another "
     "request (KeyReused), the quote was changed in the org (QuoteChanged).",
     413: "The body is too long.",
+    415: "The body is not sent as JSON in UTF-8.",
     422: "The opportunity cannot become a quote; the code names the rule, such as NoLines.",
     429: "More than is allowed at a time; Retry-After says when to come again.",
     500: "A defect of the gateway.",

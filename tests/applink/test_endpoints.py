@@ -12,7 +12,7 @@ import pytest
 from applink.operations import OPERATIONS
 from applink.schema import members
 from local.servers import Server
-from simulator.caller import ABSENT
+from simulator.caller import ABSENT, Through
 from simulator.context import FOREIGN_DOMAINS, MALFORMED
 from simulator.exchange import Answer, send
 from tests.applink.serving import Place, serving
@@ -124,9 +124,27 @@ def test_a_long_body_is_refused(place: Place) -> None:
     assert answer.status == 413
 
 
-def test_only_json_is_read(place: Place) -> None:
-    reply = place.ask("createQuote", {"opportunityId": PLAIN}, through="direct", headers={"Content-Type": "text/plain"})
-    assert reply.status == 400 and "application/json" in reply.body["message"]
+@pytest.mark.parametrize("size", [300_000, 9_000_000, 12_000_000])
+@pytest.mark.parametrize("through", ["mesh", "direct"])
+def test_a_body_that_is_sent_whole_before_the_answer_is_read(place: Place, through: Through, size: int) -> None:
+    """As the mesh does, and as many clients do: far more than fits into the buffers of a connection."""
+    reply = place.apex.send(place.apex.prepare("createQuotes", b" " * size, through=through))
+    assert (reply.status, reply.body["code"]) == (413, "PayloadTooLarge"), reply.answer.body
+
+
+def test_the_last_body_of_a_connection_is_taken_in_too(place: Place) -> None:
+    head = b"POST /applink/createQuotes HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    size = 12_000_000
+    answer = exchange(place.gateway.port, head + b"Content-Length: %d\r\n\r\n" % size + b" " * size)
+    assert answer.status == 413
+
+
+@pytest.mark.parametrize(
+    ("media_type", "fits"), [("text/plain", "application/json"), ("application/json; charset=utf-16", "utf-8")]
+)
+def test_only_json_in_utf_8_is_read(place: Place, media_type: str, fits: str) -> None:
+    reply = place.ask("createQuote", {"opportunityId": PLAIN}, through="direct", headers={"Content-Type": media_type})
+    assert (reply.status, reply.body["code"]) == (415, "UnsupportedMediaType") and fits in reply.body["message"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])

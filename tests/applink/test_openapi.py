@@ -61,7 +61,7 @@ def test_every_operation_is_a_post_with_a_body_and_the_same_errors() -> None:
         for status in ERRORS:
             schema = answers[str(status)]["content"]["application/json"]["schema"]
             assert schema == {"$ref": "#/components/schemas/Problem"}
-    assert list(ERRORS) == [400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 504]
+    assert list(ERRORS) == [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503, 504]
 
 
 APEX = {

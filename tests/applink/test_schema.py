@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from applink import body, schema
-from applink.errors import InvalidId, InvalidRequest, PayloadTooLarge
+from applink.errors import InvalidId, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from applink.operations.create_quotes import CreateQuotesRequest
 from applink.operations.messages import Job, QuoteResult
 from applink.operations.update_quote import UpdateQuoteRequest
@@ -181,8 +181,17 @@ def test_a_body_is_read_within_its_limit() -> None:
         {"content-type": "text/plain"},
         {"content-type": "application/x-www-form-urlencoded"},
         {"content-type": "application/json", "content-encoding": "gzip"},
+        {"content-type": "application/json; charset=utf-16"},
+        {"content-type": 'application/json; charset="ISO-8859-1"'},
+        {"content-type": "application/json;x=y;charset=cp037"},
+        {"content-type": "application/jsonp"},
     ],
 )
 def test_a_body_of_another_kind_is_refused(headers: dict[str, str]) -> None:
-    with pytest.raises(InvalidRequest, match="Content-"):
+    with pytest.raises(UnsupportedMediaType, match="Content-"):
         body.read(io.BytesIO(b"{}"), headers, 10)
+
+
+@pytest.mark.parametrize("parameters", ["", ";charset=UTF-8", '; charset="utf-8"', "; charset=us-ascii", ";x=y"])
+def test_a_body_in_utf_8_is_read(parameters: str) -> None:
+    assert body.read(io.BytesIO(b"{}"), {"content-type": f"Application/JSON{parameters}"}, 10) == b"{}"
