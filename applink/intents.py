@@ -42,7 +42,9 @@ from models.intent import intent as intent_table
 from models.org_pause import org_pause
 
 NOT_MADE: Final = "NotMade"
-"""The error code of an intent that a sweep closed since the org has no quote of it; its key may be used again."""
+"""The error code of an intent that a sweep closed since the org has no quote of it; the same request may try again."""
+REFUSED: Final = "Refused"
+"""The error code of an intent that was refused: nothing was made, so its key may be used again, for anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,22 +103,31 @@ LEASED: Final = {
     _c.lease_until: func.now() + func.make_interval(0, 0, 0, 0, 0, 0, bindparam("lease_seconds", type_=Float)),
 }
 
+NEW_KEYS: Final = {
+    "gateway_key": literal("gw-").concat(func.replace(cast(func.gen_random_uuid(), String), "-", "")),
+    "quote_id": func.gateway.uuid_v7(),
+}
 OPEN: Final = (
     insert(intent_table)
-    .values(
-        gateway_key=literal("gw-").concat(func.replace(cast(func.gen_random_uuid(), String), "-", "")),
-        quote_id=func.gateway.uuid_v7(),
-    )
+    .values(NEW_KEYS)
     .on_conflict_do_nothing(index_elements=["org_id", "operation", "idem_key"])
     .returning(*SHOWN)
 )
 FIND: Final = select(*SHOWN, _c.request_hash).where(
     _c.org_id == bindparam("of_org"), _c.operation == bindparam("of_operation"), _c.idem_key == bindparam("of_key")
 )
+OPENED: Final = {"status": "open", "error_code": None, "error_message": None, "settled_at": None}
 REOPEN: Final = (
     update(intent_table)
-    .where(ONE, _c.status == "failed", _c.error_code == NOT_MADE)
-    .values(status="open", error_code=None, error_message=None, settled_at=None)
+    .where(ONE, _c.status == "failed", _c.error_code.in_((NOT_MADE, REFUSED)))
+    .values(OPENED)
+    .returning(*SHOWN)
+)
+ASKED: Final = ("opportunity_id", "request_hash", "requested_by", "request_id", "arguments")
+RENEW: Final = (
+    update(intent_table)
+    .where(ONE, _c.status == "failed", _c.error_code == REFUSED)
+    .values(OPENED | NEW_KEYS | {"called_at": None, "attempts": 0} | {name: bindparam(name) for name in ASKED})
     .returning(*SHOWN)
 )
 
@@ -124,7 +135,8 @@ REOPEN: Final = (
 def open_or_find(connection: Connection, new: NewIntent) -> tuple[Intent, bool]:
     """The intent of a request key, and whether it was made now. Commit before anybody works on it.
 
-    One that a sweep closed because the org has nothing of it is open again, with its first key: nothing is made twice.
+    One that ended without a quote is open again for the same request, with its first key: nothing is made twice. One
+    that was refused is as if it had never been for another request.
     Raises: KeyReused where the key belongs to another request.
     """
     set_org(connection, new.org_id)
@@ -135,11 +147,17 @@ def open_or_find(connection: Connection, new: NewIntent) -> tuple[Intent, bool]:
         return _intent(made), True
     key = {"of_org": new.org_id, "of_operation": new.operation, "of_key": new.idem_key}
     found = connection.execute(FIND, key).one()
+    if found.status == "failed":
+        one = {"of_org": new.org_id, "of_id": found.id}
+        if found.request_hash == new.request_hash:
+            again = connection.execute(REOPEN, one).one_or_none()
+        else:
+            again = connection.execute(RENEW, one | {name: row[name] for name in ASKED}).one_or_none()
+        if again is not None:
+            return _intent(again), False
+        found = connection.execute(FIND, key).one()  # somebody else was quicker
     if found.request_hash != new.request_hash:
         raise KeyReused("this request key belongs to another request; a new request needs a new key")
-    if found.status == "failed" and found.error_code == NOT_MADE:
-        again = connection.execute(REOPEN, {"of_org": new.org_id, "of_id": found.id}).one_or_none()
-        return _intent(again or connection.execute(FIND, key).one()), False
     return _intent(found), False
 
 

@@ -175,7 +175,7 @@ def _let_go(desk: Desk, held: Intent) -> None:
 def _fail(desk: Desk, held: Intent, problem: OperationError) -> None:
     """Those who wait with the same key get the same refusal; whoever comes later may try again."""
     with contextlib.suppress(*AWAY), desk.engine.begin() as connection:
-        intents.fail(connection, held, intents.NOT_MADE, f"{problem.status} {problem.code} {problem.message}")
+        intents.fail(connection, held, intents.REFUSED, f"{problem.status} {problem.code} {problem.message}")
 
 
 def _raise_again(failed: Intent) -> None:

@@ -164,3 +164,43 @@ def test_intents_of_jobs_and_paused_orgs_are_not_swept(engine: Engine) -> None:
     with engine.begin() as connection:
         shares.resume(connection, ORG)
     assert stale(engine) == [one.id]
+
+
+OTHER = replace(WISH, opportunity_id=opportunity(2), request_hash="b" * 64, arguments={"ifDraftExists": "return"})
+
+
+def test_a_refused_key_is_free_for_another_request(engine: Engine) -> None:
+    one = held(engine, begin(engine)[0])
+    with engine.begin() as connection:
+        intents.mark_called(connection, one)
+        assert intents.fail(connection, one, intents.REFUSED, "422 NoLines The opportunity has no products.")
+    other, new = begin(engine, OTHER)
+    assert not new and (other.status, other.opportunity_id, other.arguments) == (
+        "open", OTHER.opportunity_id, {"ifDraftExists": "return"},
+    )  # fmt: skip
+    assert (other.called_at, other.attempts, other.error_code) == (None, 0, None)
+    assert other.gateway_key != one.gateway_key and other.quote_id != one.quote_id, "nothing of the first is left"
+    with pytest.raises(KeyReused):
+        begin(engine, WISH)
+    held(engine, other)
+    with engine.begin() as connection:
+        assert not intents.settle(connection, one, {}, one.quote_id, None), "the fence goes on"
+
+
+def test_a_refused_request_may_be_sent_again(engine: Engine) -> None:
+    one = held(engine, begin(engine)[0])
+    with engine.begin() as connection:
+        assert intents.fail(connection, one, intents.REFUSED, "404 OpportunityNotFound Not there.")
+    again, new = begin(engine)
+    assert not new and (again.status, again.gateway_key) == ("open", one.gateway_key)
+
+
+def test_a_key_whose_end_was_looked_up_is_not(engine: Engine) -> None:
+    """The org was asked, and what it did came to nothing as far as anybody can see: that is no refusal."""
+    one = held(engine, begin(engine)[0])
+    with engine.begin() as connection:
+        intents.mark_called(connection, one)
+        assert intents.fail(connection, one, intents.NOT_MADE, "The org has no quote of it.")
+    with pytest.raises(KeyReused):
+        begin(engine, OTHER)
+    assert begin(engine)[0].gateway_key == one.gateway_key

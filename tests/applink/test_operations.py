@@ -145,6 +145,22 @@ def test_a_key_belongs_to_one_request_of_one_user(place: Place) -> None:
     assert quotes_of(place, other) == [] and len(quotes_of(place, one)) == 1
 
 
+def test_a_refused_key_is_free(place: Place) -> None:
+    [one] = ordinary(place)
+    key = f"refused, then {one}"
+    refused = place.ask("createQuote", {"opportunityId": place.simulator.special("no_lines"), "requestKey": key})
+    assert code(refused) == (422, "NoLines")
+    made = place.ask("createQuote", {"opportunityId": one, "requestKey": key})
+    assert made.status == 200 and place.ask("createQuote", {"opportunityId": one, "requestKey": key}).body == made.body
+    assert code(
+        place.ask("createQuote", {"opportunityId": place.simulator.special("no_lines"), "requestKey": key})
+    ) == (
+        409,
+        "KeyReused",
+    )
+    assert len(quotes_of(place, one)) == rows_of(place, one) == 1
+
+
 def test_a_new_call_is_a_new_quote_unless_a_draft_will_do(place: Place) -> None:
     [opportunity] = ordinary(place)
     first = place.ask("createQuote", {"opportunityId": opportunity})
