@@ -59,22 +59,39 @@ FROM gateway.job_item WHERE org_id = :org_id AND job_id = :job_id GROUP BY statu
 """)
 
 
+WAITS: Final = text("""
+SELECT count(*) AS items, error_code, min(error_message) AS error_message
+FROM gateway.job_item
+WHERE org_id = :org_id AND job_id = :job_id AND status IN ('queued', 'running') AND error_code IS NOT NULL
+GROUP BY error_code ORDER BY items DESC, error_code
+""")
+
+
+UNTOLD: Final = text("SELECT callback_error FROM gateway.job WHERE org_id = :org_id AND id = :job_id")
+
+
 @_command(JOBS, "show")
 @click.argument("job_id", type=click.UUID)
 def show_job(url: str, job_id: UUID) -> None:
-    """Show one job: its items by status, and why items failed."""
+    """Show one job: its items by status, why some wait after a try, why items failed, why nobody was called back."""
     with _connection(url) as connection:
         org_id = _org_of(connection, job_id)
+        given = {"org_id": org_id, "job_id": job_id}
         job = jobs.get(connection, org_id, job_id)
-        items = connection.execute(ITEMS, {"org_id": org_id, "job_id": job_id}).all()
+        items, waits = (connection.execute(query, given).all() for query in (ITEMS, WAITS))
+        untold = connection.execute(UNTOLD, given).scalar_one()
     _line(job.job_id, org_id, job.status, f"{job.progress} %", f"callback {job.callback_status}")
     for row in items:
-        waits = f"next {_moment(row.next_at)}" if row.status == "queued" else ""
+        next_try = f"next {_moment(row.next_at)}" if row.status == "queued" else ""
         lease = f"lease until {_moment(row.lease_until)}" if row.status == "running" else ""
         lost = f"at most {row.leases_lost} workers lost" if row.leases_lost else ""
-        _line(f"{row.items} {row.status}", f"at most {row.attempts} tries", lost, waits or lease)
+        _line(f"{row.items} {row.status}", f"at most {row.attempts} tries", lost, next_try or lease)
+    for row in waits:
+        _line(f"{row.items} waiting", row.error_code, row.error_message or "")
     for failure in job.failures:
         _line(failure.opportunity_id, failure.code, failure.message)
+    if untold:
+        _line("callback", untold)
 
 
 @_command(JOBS, "retry")

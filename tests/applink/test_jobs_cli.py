@@ -55,6 +55,17 @@ def test_jobs_are_listed_and_shown(engine: Engine, run: Run) -> None:
     assert "1 failed" in shown and "1 succeeded" in shown and "NoLines\tThe opportunity has no products." in shown
 
 
+def test_why_items_wait_is_shown(engine: Engine, run: Run) -> None:
+    job_id = submit(engine, new_job(3)).job_id
+    for item in claim(engine, most=2):
+        with engine.begin() as connection:
+            reason = ("OutcomeUnknown", "The org did not say whether it made the quote.")
+            assert claims.retry_later(connection, item, seconds=60, consumed=True, error=reason)
+    shown = run("jobs", "show", str(job_id)).output
+    assert "\n3 queued\tat most 1 tries\tnext " in shown
+    assert "\n2 waiting\tOutcomeUnknown\tThe org did not say whether it made the quote.\n" in shown
+
+
 def test_a_job_is_retried_and_cancelled(engine: Engine, run: Run) -> None:
     job_id = ended_with_a_failure(engine)
     again = run("jobs", "retry", str(job_id))
