@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from applink import setup
 from applink.benches import Benches
 from applink.errors import OrgLimitReached
 from applink.org import Node, Org, Record, SObject, Soql, Written
@@ -84,7 +85,7 @@ class GatedOrg:
             return self._org.describe(type_name, deadline=deadline)
         with self._place(deadline):
             found = self._org.describe(type_name, deadline=deadline)
-        if found is not None:
+        if found is not None and not setup.lacks(found):
             self._described[key] = time.monotonic() + DESCRIBED_SECONDS
         return found
 

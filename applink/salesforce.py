@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
-from applink import callback_urls, refusals, rest_calls
+from applink import callback_urls, refusals, rest_calls, setup
 from applink.errors import InvalidRequest, NotFound, OperationError, SessionEnded
 from applink.org import Delete, Node, Record, SObject, Soql, Written
 from applink.sending import Call, Sender, Session
@@ -21,7 +21,7 @@ T = TypeVar("T")
 MOST_NODES: Final = 500
 DESCRIBED_SECONDS: Final = 300.0
 MISSING_SECONDS: Final = 15.0
-"""How long what an object has is remembered, and that there is none."""
+"""How long what an object has is remembered, and that there is none, or none that quotes can be made with."""
 MOST_DESCRIBED: Final = 1_000
 
 
@@ -68,7 +68,8 @@ class Described:
 
     def put(self, session: Session, type_name: str, sobject: SObject | None) -> None:
         """Remember an answer."""
-        until = self._clock() + (MISSING_SECONDS if sobject is None else DESCRIBED_SECONDS)
+        of_use = sobject is not None and not setup.lacks(sobject)
+        until = self._clock() + (DESCRIBED_SECONDS if of_use else MISSING_SECONDS)
         with self._lock:
             self._kept[session.org_id, session.username, type_name] = until, sobject
             while len(self._kept) > MOST_DESCRIBED:
@@ -130,7 +131,7 @@ class SdkOrg:
         return self._wait(self._query(soql, deadline), deadline, "the query", writes=False)
 
     def describe(self, type_name: str, *, deadline: float) -> SObject | None:
-        """What an object has for this user, None where there is no such object; remembered for five minutes."""
+        """What an object has for this user, None where there is no such object; remembered for a while."""
         kept = self._described.get(self._known, type_name)
         if kept is not None:
             return kept[0]

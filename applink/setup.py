@@ -21,7 +21,7 @@ def require(org: Org, *, deadline: float) -> None:
     """See that quotes can be made in this org by this user.
 
     Raises: SetupRequired naming the object or field, its type and how to deploy it; NotAllowed for a user who may not
-            create quotes. A permission given a moment ago may be seen only after describe is asked again.
+            create quotes. What was deployed or permitted a moment ago counts once describe is asked again (`lacks`).
     """
     for name in WRITTEN:
         if GATEWAY_KEY not in described(org, name, deadline=deadline).external_ids:
@@ -49,3 +49,8 @@ def described(org: Org, name: str, *, deadline: float) -> SObject:
             "Quote Settings, and let the users of the gateway read and create quotes."
         )
     return found
+
+
+def lacks(found: SObject) -> bool:
+    """Whether no quote can be made with an object as it is described, so that it is worth asking again soon."""
+    return found.name in WRITTEN and not (found.createable and GATEWAY_KEY in found.external_ids)

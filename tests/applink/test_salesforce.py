@@ -31,7 +31,8 @@ from applink.errors import (
 )
 from applink.org import Delete, Node, Org, Reference, Soql, Upsert
 from applink.rest_calls import decode, encode
-from applink.sending import Guard, is_public
+from applink.salesforce import MISSING_SECONDS, Described
+from applink.sending import Guard, Session, is_public
 from applink.soql import Children, select
 from simulator.running import Simulator, free_port
 from tests.applink.conftest import caller_of, soon
@@ -122,6 +123,25 @@ def test_describe_knows_fields_keys_and_rights(work_org: Org, ben: Org, simulato
     assert work_org.describe("Quote", deadline=soon()) is quote
     assert work_org.describe("Nothing__c", deadline=soon()) is None
     assert work_org.calls == asked
+
+
+def test_what_quotes_lack_is_asked_again_soon(work_org: Org, ben: Org) -> None:
+    """Deployed, or allowed, a moment ago: nobody waits for minutes until it counts."""
+    now = [0.0]
+    described = Described(lambda: now[0])
+    session = Session(
+        org_id="00DbZ0000000001UAA", domain_url="https://acme.my.salesforce.com", api_version="64.0",
+        username="worker", user_id=None, access_token="t",
+    )  # fmt: skip
+    whole = work_org.describe("Quote", deadline=soon())
+    forbidden = ben.describe("Quote", deadline=soon())
+    assert whole is not None and forbidden is not None
+    keyless = replace(whole, external_ids=frozenset())
+    other = replace(keyless, name="Account")
+    for name, found, lasts in (("a", whole, True), ("b", other, True), ("c", keyless, False), ("d", forbidden, False)):
+        described.put(session, name, found)
+        now[0] += MISSING_SECONDS
+        assert (described.get(session, name) is not None) is lasts
 
 
 # Writing
