@@ -52,10 +52,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status and body of an answer."""
+    """Status and body of an answer. date: when the org says that it was; "" when it does not."""
 
     status: int
     body: bytes = field(repr=False)
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,7 @@ class Sender:
             response = await connection.request(
                 call.method, url, headers=dict(headers), data=call.body, timeout=seconds
             )
-            return Answer(response.status, await response.read())
+            return Answer(response.status, await response.read(), response.headers.get("Date", ""))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             failure = refusals.of_failure(error, what=call.what, writes=call.writes)
         raise failure

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -25,6 +28,11 @@ API_VERSION: Final = "64.0"
 """Of sessions by JWT bearer; the add-on says which one its authorizations have."""
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_SECONDS: Final = 120
+"""How long an assertion is good for; Salesforce takes 180 at most."""
+LEAST_OFF_SECONDS: Final = 30.0
+MOST_OFF_SECONDS: Final = 86_400.0
+"""By how much the clock here may differ from the org's before it matters, and beyond which nobody is followed."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +89,35 @@ def _authorized(found: Any) -> Session:
     )
 
 
-async def by_jwt(sender: Sender, login: JwtLogin, deadline: float) -> Session:
-    """A session by JWT bearer (RS256, two minutes). Raises: OrgNotAllowed when the login is refused, OrgUnavailable."""
+class _ClockDiffers(OrgNotAllowed):
+    """Refused, and the org's clock shows another time. seconds: to be added to that of here."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message, code="OrgNotAllowed")
+        self.seconds = seconds
+
+
+async def by_jwt(
+    sender: Sender, login: JwtLogin, deadline: float, *, clock: Callable[[], float] = time.time
+) -> Session:
+    """A session by JWT bearer (RS256, two minutes); where the clock here is off, once more by that of the org.
+
+    Raises: OrgNotAllowed when the login is refused, OrgUnavailable.
+    """
+    try:
+        return await _signed_in(sender, login, deadline, clock)
+    except _ClockDiffers as refused:
+        seconds = refused.seconds
+    log.warning("clock=off org_ahead_seconds=%d user=%s", seconds, login.username)
+    return await _signed_in(sender, login, deadline, lambda: clock() + seconds)
+
+
+async def _signed_in(sender: Sender, login: JwtLogin, deadline: float, clock: Callable[[], float]) -> Session:
     claims = {
         "iss": login.consumer_key,
         "sub": login.username,
         "aud": login.audience or login.login_url,
-        "exp": int(time.time()) + ASSERTION_SECONDS,
+        "exp": int(clock()) + ASSERTION_SECONDS,
     }
     try:
         assertion = jwt.encode(claims, login.private_key, algorithm="RS256")
@@ -100,20 +130,19 @@ async def by_jwt(sender: Sender, login: JwtLogin, deadline: float) -> Session:
         path="/services/oauth2/token",
         body=urlencode({"grant_type": GRANT, "assertion": assertion}).encode(),
         content_type="application/x-www-form-urlencoded",
-        read=lambda answer: _granted(login, answer),
+        read=lambda answer: _granted(login, answer, clock()),
         what=f"the sign-in of {login.username}",
         any_status=True,
     )
     return await sender.exchange(call, login.login_url, {}, deadline, request_id=None)
 
 
-def _granted(login: JwtLogin, answer: Answer) -> Session:
+def _granted(login: JwtLogin, answer: Answer, now: float) -> Session:
     if answer.status >= 500:
         raise refusals.of_answer(answer.status, b"", what=f"the sign-in of {login.username}", writes=False)
     found = json.loads(answer.body)
     if answer.status != 200:
-        reason = f"{found['error']}: {found.get('error_description', '')}"[:200]
-        raise OrgNotAllowed(f"Signing in as {login.username} by JWT was refused ({reason}).")
+        raise _refused(login, found, _ahead(answer.date, now))
     org_id, user_id = urlsplit(found["id"]).path.split("/")[-2:]
     if not is_org_id(org_id):
         raise ValueError("the answer names no org")
@@ -125,6 +154,23 @@ def _granted(login: JwtLogin, answer: Answer) -> Session:
         user_id=widen_record_id(user_id),
         access_token=str(found["access_token"]),
     )
+
+
+def _refused(login: JwtLogin, found: Mapping[str, Any], ahead: float) -> OrgNotAllowed:
+    reason = f"{found['error']}: {found.get('error_description', '')}"[:200]
+    said = f"Signing in as {login.username} by JWT was refused ({reason})."
+    if found["error"] != "invalid_grant" or abs(ahead) < LEAST_OFF_SECONDS:
+        return OrgNotAllowed(said)
+    said += f" The clock here and that of the org differ by {abs(ahead):.0f} seconds."
+    return _ClockDiffers(said, ahead) if abs(ahead) <= MOST_OFF_SECONDS else OrgNotAllowed(said)
+
+
+def _ahead(date: str, now: float) -> float:
+    """By how many seconds the org's clock is ahead, 0 where it says no time."""
+    try:
+        return parsedate_to_datetime(date).timestamp() - now
+    except ValueError:
+        return 0.0
 
 
 def origin(url: str) -> str:

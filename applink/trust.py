@@ -119,7 +119,7 @@ class Trust:
 
     def _prove_token(self, caller: Caller, deadline: float) -> None:
         """Whether the org knows the token as the user's. Raises: TokenRejected, OrgUnavailable."""
-        facts = (caller.org_id, str(caller.user_id), caller.domain_url, str(caller.access_token))
+        facts = (caller.org_id, str(caller.user_id), caller.username, caller.domain_url, str(caller.access_token))
         key = hashlib.sha256("\n".join(facts).encode()).digest()
         kept = self._proofs.get(key)
         if kept is None:
@@ -256,7 +256,10 @@ def _is_salesforce(host: str) -> bool:
 
 
 def _is_of(caller: Caller, answer: Answer) -> bool:
-    """Whether userinfo names the caller's org, user and domain. Raises: OrgUnavailable when it says nothing of that."""
+    """Whether userinfo names the caller's org, user and domain; of the user's name only if it says one.
+
+    Raises: OrgUnavailable when it says nothing of that.
+    """
     if answer.status in (400, 401, 403, 404):
         if any(error.code == "REQUEST_LIMIT_EXCEEDED" for error in read_errors(answer.body)):
             raise OrgUnavailable("The org takes no more requests for now.")
@@ -266,7 +269,12 @@ def _is_of(caller: Caller, answer: Answer) -> bool:
     found = json.loads(answer.body)
     said = (widen_record_id(found["organization_id"]), widen_record_id(found["user_id"]))
     home = (found.get("urls") or {}).get("custom_domain")
-    return said == (caller.org_id, caller.user_id) and (not home or origin(home) == caller.domain_url)
+    name = str(found.get("preferred_username") or caller.username)
+    return (
+        said == (caller.org_id, caller.user_id)
+        and name.casefold() == caller.username.casefold()  # Salesforce signs in by a name in any letter case
+        and (not home or origin(home) == caller.domain_url)
+    )
 
 
 def _request_id(text: str | None) -> str:

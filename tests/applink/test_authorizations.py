@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +20,8 @@ import models.database
 from applink.authorizations import Orgs
 from applink.errors import OperationError, OrgNotAllowed, OrgUnavailable
 from applink.org import Org, Soql
-from applink.tokens import JwtLogin, origin
+from applink.sending import Answer, Session
+from applink.tokens import JwtLogin, _granted, by_jwt, origin
 from simulator.running import Simulator
 from tests.applink.conftest import caller_of, soon
 
@@ -233,6 +235,56 @@ def test_signing_in_by_jwt_and_being_refused(
     with pytest.raises(kind, match=said) as failed:
         make(jwt_login=replace(login, **change)).known_orgs()
     assert "BEGIN" not in failed.value.message
+
+
+def by_clock(orgs: Orgs, login: JwtLogin, off_seconds: float) -> Session:
+    """A sign-in of a process whose clock is so far off."""
+    made = by_jwt(orgs.sender, login, soon(), clock=lambda: time.time() + off_seconds)
+    return orgs.sender.loop.run(made, soon())
+
+
+@pytest.mark.parametrize(("off_seconds", "asked"), [(0, 1), (-100, 1), (50, 1), (-600, 2), (600, 2), (-80_000, 2)])
+def test_signing_in_by_a_clock_that_is_off(
+    off_seconds: float, asked: int, login: JwtLogin, make: MakeOrgs, simulator: Simulator
+) -> None:
+    """The org takes what is good for three minutes at most from now, by its own clock."""
+    simulator.forget_requests()
+    found = by_clock(make(jwt_login=login), login, off_seconds)
+    assert found.org_id == simulator.caller("worker").org_id
+    assert len(simulator.requests("/services/oauth2/token")) == asked
+
+
+@pytest.mark.parametrize(
+    ("change", "off_seconds", "asked", "said"),
+    [
+        ({}, -200_000, 1, "expired authorization code.* differ by (199|200)[0-9]{3} seconds"),
+        ({}, 200_000, 1, "expired authorization code.* differ by (199|200)[0-9]{3} seconds"),
+        ({"username": "nobody@acme.example"}, 0, 1, r"approved this consumer\)\.$"),
+        ({"username": "nobody@acme.example"}, -600, 2, r"approved this consumer\)\.$"),
+        ({"consumer_key": "nobody"}, -600, 1, "invalid_client_id"),
+    ],
+)
+def test_signing_in_by_a_clock_that_is_off_and_being_refused(
+    change: dict[str, str],
+    off_seconds: float,
+    asked: int,
+    said: str,
+    login: JwtLogin,
+    make: MakeOrgs,
+    simulator: Simulator,
+) -> None:
+    simulator.forget_requests()
+    with pytest.raises(OrgNotAllowed, match=said):
+        by_clock(make(jwt_login=login), replace(login, **change), off_seconds)
+    assert len(simulator.requests("/services/oauth2/token")) == asked
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Wed, 99 Nov 2026 10:00:00 GMT"])
+def test_an_org_that_says_no_time_is_not_ahead(date: str) -> None:
+    refused = Answer(400, b'{"error":"invalid_grant","error_description":"expired authorization code"}', date)
+    login = JwtLogin(login_url="https://login", consumer_key="k", username="worker", private_key="")
+    with pytest.raises(OrgNotAllowed, match=r"\(invalid_grant: expired authorization code\)\.$"):
+        _granted(login, refused, time.time())
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,14 @@ UNPROVEN: list[tuple[str, Change]] = [
     ("of another org, at its domain", lambda s: {
         "accessToken": s.caller("ann@globex.example").access_token, "orgDomainUrl": s.other_url}),
     ("user id of another", lambda s: {"userContext": {**USER, "userId": s.caller("ben").user_id}}),
+    ("name of another", lambda s: named(s, s.caller("ben").username)),
+    ("name that is nobody's", lambda s: named(s, "ann@acme.example.sandbox")),
 ]  # fmt: skip
+
+
+def named(simulator: Simulator, username: str) -> dict[str, Any]:
+    """Ann under another name."""
+    return {"userContext": {"userId": simulator.caller("ann").user_id, "username": username}}
 
 
 @pytest.mark.parametrize("change", [row[1] for row in UNPROVEN], ids=[row[0] for row in UNPROVEN])
@@ -298,6 +305,20 @@ def test_userinfo_of_another_domain_is_no_proof(trust: Trust, simulator: Simulat
     simulator.fault(f"GET {USERINFO}", status=200, body=said)
     with pytest.raises(TokenRejected):
         trust.prove(header(members(simulator)))
+
+
+def test_a_proof_of_one_name_is_none_of_another(trust: Trust, simulator: Simulator) -> None:
+    assert trust.prove(header(members(simulator))).username == "ann@acme.example"
+    with pytest.raises(TokenRejected):
+        trust.prove(header(members(simulator, **named(simulator, "ben@acme.example"))))
+
+
+def test_the_name_is_compared_as_salesforce_does_and_where_it_is_said(trust: Trust, simulator: Simulator) -> None:
+    assert trust.prove(header(members(simulator, **named(simulator, "Ann@ACME.example")))).user_id
+    ann = simulator.caller("ann")
+    said = {"organization_id": ann.org_id, "user_id": ann.user_id}
+    simulator.fault(f"GET {USERINFO}", status=200, body=said)
+    assert trust.prove(header(members(simulator, **named(simulator, "whoever@acme.example")))).user_id == ann.user_id
 
 
 def test_which_orgs_are_served_can_be_said(orgs: Orgs, simulator: Simulator) -> None:
