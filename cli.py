@@ -178,6 +178,7 @@ def worker() -> None:
     """Work in the background: jobs, callbacks, what was begun and not ended. Any number of them may run."""
     import app
     from applink.item_work import Limits
+    from applink.status import connection_name
     from applink.worker import Worker
 
     settings = _settings("DATABASE_URL")
@@ -191,8 +192,8 @@ def worker() -> None:
         intent_settle_seconds=settings.intent_settle_seconds,
         **{one: getattr(settings, one) for one in _OF_THE_SAME_NAME},
     )
-    own = app.domain_engine(settings, connections=4, name="gateway worker")
-    makers = app.domain_engine(settings, connections=2, name="gateway worker quotes")
+    own = app.domain_engine(settings, connections=4, name=connection_name())
+    makers = app.domain_engine(settings, connections=2, name=connection_name())
     working = Worker(own, app.orgs(settings), app.quotes(settings, makers), limits)
     working.handle_signals()
     working.run()
@@ -245,7 +246,7 @@ def callbacks(ctx: click.Context) -> None:
 
 @main.command()
 def status() -> None:
-    """Show the queue: depth, oldest wait, leases, callbacks, paused orgs and until when, workers."""
+    """Show the queue: depth, oldest wait, leases, callbacks, workers, paused orgs and until when."""
     from applink import cli
 
     with _one_line():

@@ -167,7 +167,9 @@ def show_status(url: str) -> None:
     _line("jobs", f"{found.jobs_open} open")
     _line("intents", f"{found.intents_open} to settle")
     _line("callbacks", f"{found.callbacks_due} due", f"{found.callbacks_overdue} overdue")
-    _line("workers", f"{found.workers} at work", f"{found.connections} database connections")
+    _line(
+        "workers", f"{found.workers} connected", f"{found.at_work} at work", f"{found.connections} database connections"
+    )
     for pause in found.paused:
         _line("paused", pause.org_id, f"until {_moment(pause.until)}", f"since {_moment(pause.since)}", pause.reason)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,7 +26,8 @@ class Figures:
     """waiting: items that could begin now; later: those that wait for a time; running: under a lease that holds.
 
     lost: under a lease that has ended; oldest_wait_seconds: of those waiting; intents_open: begun and not ended for
-    over a minute; callbacks_due: owed for ended jobs; callbacks_overdue: of those, past their deadline.
+    over a minute; callbacks_due: owed for ended jobs; callbacks_overdue: of those, past their deadline; workers: that
+    are connected, idle ones too; at_work: of those, with a share of an org's calls.
     """
 
     waiting: int
@@ -37,6 +40,7 @@ class Figures:
     callbacks_due: int
     callbacks_overdue: int
     workers: int
+    at_work: int
     connections: int
     paused: tuple[Pause, ...]
 
@@ -44,10 +48,19 @@ class Figures:
         """As name=value."""
         shown = (
             "waiting", "later", "running", "lost", "jobs_open", "intents_open", "callbacks_due", "callbacks_overdue",
-            "workers", "connections",
+            "workers", "at_work", "connections",
         )  # fmt: skip
         parts = [f"{name}={getattr(self, name)}" for name in shown]
         return " ".join([*parts, f"oldest_wait_seconds={self.oldest_wait_seconds:.1f}", f"paused={len(self.paused)}"])
+
+
+def connection_name() -> str:
+    """What this worker calls its connections (application_name), by which it is counted while it lives.
+
+    An idle one asks the database at least once a minute, so that one that is silent for two has gone.
+    """
+    where = os.environ.get("DYNO") or socket.gethostname()
+    return f"gateway worker {where[-36:]}:{os.getpid()}"
 
 
 # What waits until a day that nobody will see is demo data.
@@ -71,9 +84,11 @@ SELECT i.*, j.*, n.*, s.* FROM (
     SELECT count(*) AS intents_open FROM gateway.intent
     WHERE status = 'open' AND job_id IS NULL AND created_at < now() - interval '1 minute'
 ) AS n, (
-    SELECT (SELECT count(DISTINCT worker) FROM gateway.org_share WHERE lease_until > now()) AS workers,
-        (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user)
-            AS connections
+    SELECT count(DISTINCT application_name) FILTER (
+            WHERE application_name LIKE 'gateway worker %' AND state_change > now() - interval '2 minutes') AS workers,
+        (SELECT count(DISTINCT worker) FROM gateway.org_share WHERE lease_until > now()) AS at_work,
+        count(*) AS connections
+    FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
 ) AS s
 """)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine, text
 
 import cli
-from applink import claims, jobs, shares
+from applink import claims, jobs, shares, status
 from models import database
 from odata.edm.record_ids import widen_record_id
 from simulator.running import Simulator
@@ -150,6 +152,38 @@ def test_the_worker_works_and_ends_on_sigterm(
     said = log.read_text()
     assert "ended=yes left_under_way=0" in said
     assert simulator.environment["HEROKU_APPLINK_TOKEN"] not in said and "Bearer" not in said
+
+
+def until_status_says(run: Run, text: str) -> None:
+    """`gateway status`, for half a minute at most."""
+    ends = time.monotonic() + 30
+    while text not in (said := run("status").output):
+        assert time.monotonic() < ends, said
+        time.sleep(0.1)
+
+
+def test_status_tells_an_idle_worker_from_none(
+    run: Run, database_url: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    none = "workers\t0 connected\t0 at work\t"
+    assert none in run("status").output
+    with contextlib.ExitStack() as stack:
+        both = [process(database_url, simulator.environment, tmp_path / "log") for _ in range(2)]
+        for one in both:
+            stack.callback(one.wait)
+            stack.callback(one.kill)
+        until_status_says(run, "workers\t2 connected\t0 at work\t")
+        both[0].terminate()
+        until_status_says(run, "workers\t1 connected\t0 at work\t")
+    until_status_says(run, none)
+
+
+@pytest.mark.parametrize("dyno", ["worker.1", "a-host-" + "x" * 80])
+def test_the_name_of_a_workers_connections_fits(dyno: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL cuts a longer one off, and with it what tells two workers apart."""
+    monkeypatch.setenv("DYNO", dyno)
+    assert re.fullmatch(rf"gateway worker \S*{dyno[-8:]}:{os.getpid()}", status.connection_name())
+    assert len(status.connection_name()) < 64
 
 
 def _status(engine: Engine, job_id: UUID) -> str:
