@@ -8,7 +8,7 @@
     pooler.py        PgBouncer before a database, for tests
     web.py           a web server of its own for tests and measurements: gunicorn on a free port
     run.py           `make run` and `make demo`; demo.py: its data and credentials; tools.py: make db, seed, clean
-    supervisor.py    `make demo`: the worker lives again whenever it dies
+    supervisor.py    the worker of both lives again whenever it dies
     versions.py      PostgreSQL 14 to 18 for make test-postgres
 
 Nothing that is deployed imports this package.

@@ -1,6 +1,6 @@
 """`make run`: database, migration, demo data, then the processes of Procfile.local, until Ctrl-C.
 
-`make demo` is the same with Procfile.demo, where the worker may be killed, and shows the simulated org's page.
+`make demo` is the same with Procfile.demo, where the page of the simulated org, which it shows, may kill the worker.
 
 With DATABASE_URL set it uses that database: it migrates it, never seeds it nor makes a credential there, and starts no
 simulated org beside it.

@@ -1,9 +1,9 @@
-"""For `make demo`: keeps one process alive: starts a command, starts it again whenever it dies, says which it is.
+"""Keeps the worker of `make run` alive, as Heroku does: starts a command, and again whenever it dies.
 
     python -m local supervise FILE COMMAND...
 
 FILE tells others who the process is (simulator/worker_process.py reads it); it is replaced whole. A command that ends
-by itself with code 0, or after SIGTERM, is not started again.
+by itself with code 0, or after SIGTERM, is not started again; nor one that cannot start: its own line says why.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import Any
 
 from local.trouble import Trouble, say
 
 PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+"""Before it is started again: the first time, and at most; twice as long after each life that was a short one."""
+SHORT_SECONDS = 10.0
+"""A first life that was shorter and ended in an error was none."""
 
 
 def main(arguments: list[str]) -> int:
@@ -38,21 +43,24 @@ class Supervisor:
         self.command = command
         self.starts = 0
         self.ended: dict[str, Any] | None = None
-        self.stopping = False
+        self.stopping = Event()
         self.child: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
         """Start, wait, start again."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        pause = PAUSE_SECONDS
         try:
             while True:
+                began = time.monotonic()
                 code = self._live()
-                if self.stopping or code == 0:
+                short = time.monotonic() - began < SHORT_SECONDS
+                if self.stopping.is_set() or code == 0 or (code > 0 and short and self.starts == 1):
                     return max(code, 0)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS) if short and self.starts > 1 else PAUSE_SECONDS
                 say(f"{self.command[-1]} {_ended(code)}; it is started again")
-                time.sleep(PAUSE_SECONDS)
-                if self.stopping:
+                if self.stopping.wait(pause):
                     return 0
         finally:
             self.file.unlink(missing_ok=True)
@@ -60,6 +68,8 @@ class Supervisor:
     def _live(self) -> int:
         """One life of the command; its exit code, negative for a signal."""
         self.child = subprocess.Popen(self.command)
+        if self.stopping.is_set():  # the signal came while it was being started
+            self.child.terminate()
         self.starts += 1
         self._tell(self.child.pid)
         code = self.child.wait()
@@ -74,7 +84,7 @@ class Supervisor:
         new.replace(self.file)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.stopping = True
+        self.stopping.set()
         if self.child is not None and self.child.poll() is None:
             self.child.terminate()
 

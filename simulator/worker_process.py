@@ -1,6 +1,6 @@
 """The gateway's worker as a process of this machine: whether it lives, and an end to it by kill -9.
 
-In: the file that `make demo`'s supervisor keeps (local/supervisor.py). Knows nothing of what the worker does. It kills
+In: the file that its supervisor keeps (local/supervisor.py). Knows nothing of what the worker does. It kills
 only a process whose parent is that supervisor, so that an old number in an old file meets nobody else.
 """
 
@@ -30,7 +30,7 @@ class WorkerState:
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """file: None where nobody watches over a worker, as under `make run`."""
+    """file: None where the page may kill no worker, as under `make run`."""
 
     file: Path | None
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
-from local import web
+import psutil
+
+from local import ports, web
 from tests.toolchain.test_fresh_installation import copy_of_the_project
 
 SECONDS = 90.0
@@ -75,3 +77,14 @@ def running(folder: Path, what: str = "run", **variables: str) -> Iterator[Run]:
                 process.kill()
                 raise
             reader.join(5)
+            assert not left(checkout), "it ends all that it has started"
+
+
+def left(checkout: Path) -> list[psutil.Process]:
+    """Processes that a `make run` of this checkout has started and that still live."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(ports.MARK) == str(checkout) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found

@@ -34,10 +34,11 @@ def progress(page: Browser) -> float:
     return float(page.part("bar").get_attribute("aria-valuenow") or 0)
 
 
-def test_the_demo_is_make_run_with_a_worker_that_may_be_killed() -> None:
+def test_the_demo_is_make_run_with_a_page_that_may_kill_the_worker() -> None:
     web_line, worker, org = (web.arguments(name, procfile="Procfile.demo") for name in ("web", "worker", "simulator"))
     assert web_line == web.arguments("web") and org[: len(web.arguments("simulator"))] == web.arguments("simulator")
-    assert worker[-2:] == web.arguments("worker")
+    same = web.arguments("worker")
+    assert worker[-len(same) :] == same
     file = worker[worker.index("supervise") + 1]
     assert org[org.index("--worker") + 1] == file
 

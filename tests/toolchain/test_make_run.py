@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -16,7 +17,8 @@ import pytest
 from local import web
 from local.servers import PROJECT
 from local.simulated import opportunity
-from tests.toolchain.making import Run, running
+from simulator.worker_process import WorkerProcess
+from tests.toolchain.making import SECONDS, Run, running
 from tests.toolchain.test_fresh_installation import copy_of_the_project
 
 
@@ -119,6 +121,22 @@ def test_a_database_of_ones_own_gets_no_invented_org(run: Run, database_url: str
     said = "".join(second.said)
     assert "gateway credentials create" in said and "demo / demo" not in said
     assert "Simulated org" not in said and "simulator.1" not in said
+
+
+def test_a_worker_that_is_killed_is_started_again(run: Run) -> None:
+    """As on Heroku; everything else goes on."""
+    worker, ends = WorkerProcess(run.checkout / ".data" / "worker.json"), time.monotonic() + SECONDS
+    while (state := worker.state()) is None or state.pid is None:
+        assert time.monotonic() < ends, state
+        time.sleep(0.05)
+    first = worker.kill()
+    run.wait_for("was killed by SIGKILL; it is started again")
+    while (state := worker.state()) is None or state.pid in (None, first):
+        assert time.monotonic() < ends, state
+        time.sleep(0.05)
+    assert state.starts == 2 and run.process.poll() is None
+    while "\t1 connected\t" not in (said := run.paste(".venv/bin/gateway status").stdout):
+        assert time.monotonic() < ends, said
 
 
 def console(page: str) -> list[tuple[str, str]]:

@@ -15,7 +15,8 @@ def test_a_release_migrates() -> None:
     assert web.arguments("release", procfile="Procfile") == ["gateway", "migrate"]
 
 
-def test_the_worker_is_the_same_on_heroku_and_locally() -> None:
-    worker = ["gateway", "worker"]
-    assert web.arguments("worker", procfile="Procfile") == web.arguments("worker") == worker
-    assert "worker" in cli.main.commands
+def test_the_worker_is_the_same_on_heroku_and_locally_where_it_is_watched_over() -> None:
+    """On Heroku the platform starts a worker again that died."""
+    worker = web.arguments("worker", procfile="Procfile")
+    assert worker == ["gateway", "worker"] and "worker" in cli.main.commands
+    assert web.arguments("worker") == ["python", "-m", "local", "supervise", ".data/worker.json", *worker]

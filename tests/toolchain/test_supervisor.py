@@ -1,4 +1,4 @@
-"""The supervisor of `make demo`'s worker: what is killed lives again, what is told to end ends, strangers live."""
+"""The supervisor of the worker of `make run`: what is killed lives again, what is told to end ends, strangers live."""
 
 from __future__ import annotations
 
@@ -70,6 +70,42 @@ def test_while_it_is_dead_there_is_nothing_to_kill(file: Path, supervised: subpr
 def test_a_command_that_ends_well_is_not_started_again(file: Path) -> None:
     command = [sys.executable, "-m", "local", "supervise", str(file), sys.executable, "-c", ""]
     assert subprocess.run(command, cwd=PROJECT, timeout=20).returncode == 0 and not file.exists()
+
+
+def test_a_command_that_cannot_start_is_not_started_again(file: Path) -> None:
+    """Its own line is the last one."""
+    command = [sys.executable, "-c", "import sys; sys.exit('PORT is wrong')"]
+    done = subprocess.run(
+        [sys.executable, "-m", "local", "supervise", str(file), *command], cwd=PROJECT, timeout=20,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, file.exists()) == (1, "PORT is wrong\n", False)
+
+
+def test_what_has_lived_is_started_again_after_an_error(file: Path, tmp_path: Path) -> None:
+    """Killed once, ended in an error, ended well: three lives."""
+    lives = tmp_path / "lives"
+    code = (
+        "import os, pathlib, sys; lives = pathlib.Path(sys.argv[1]); lives.open('a').write('x');"
+        "n = len(lives.read_text()); os.kill(os.getpid(), 9) if n == 1 else sys.exit(3 - n)"
+    )
+    command = [sys.executable, "-c", code, str(lives)]
+    done = subprocess.run(
+        [sys.executable, "-m", "local", "supervise", str(file), *command], cwd=PROJECT, timeout=60,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0 and lives.read_text() == "xxx"
+    assert "was killed by SIGKILL; it" in done.stderr and "ended with code 1; it" in done.stderr
+
+
+def test_a_signal_between_two_lives_is_the_end(file: Path, supervised: subprocess.Popen[str]) -> None:
+    worker = WorkerProcess(file)
+    wait(lambda: pid(worker))
+    worker.kill()
+    wait(lambda: worker.state() and not pid(worker))
+    supervised.terminate()
+    assert supervised.wait(10) == 0 and not file.exists()
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(file) in (one.info["cmdline"] or [])]
 
 
 def test_a_process_of_somebody_else_is_spared(file: Path) -> None:
