@@ -52,6 +52,14 @@ REQUESTS = (
     ("related list by job", "Quotes?$top=6&$filter=JobId eq {job}&$count=true&{columns}"),
     ("lines of a quote", "QuoteLines?$top=2001&$filter=QuoteId eq {id}&$count=true"),
     ("expanded lines", "Quotes?$top=25&$expand=Lines&{columns}"),
+    ("expanded lines, by $it", "Quotes?$top=25&$expand=Lines($filter=TotalPrice gt $it/GrandTotal div 4)&{columns}"),
+    ("expanded lines, by what is behind $it",
+     "Quotes?$top=25&$expand=Lines($filter=$it/Job/QuoteCount gt LineNumber or $it/Lines/any(l:l/TotalPrice gt $it/Tax);"
+     "$orderby=$it/GrandTotal sub TotalPrice)&{columns}"),
+    ("two levels down, by $it",
+     "Quotes?$top=5&$filter=JobId eq {job}&$expand=Job($expand=Quotes($top=5;$filter=GrandTotal lt $it/GrandTotal;"
+     "$expand=Lines($filter=TotalPrice lt $it/GrandTotal)))&{columns}"),
+    ("by an entity of $root", "QuoteLines?$top=5&$filter=QuoteId eq $root/Quotes({id})/Id&$orderby=LineNumber"),
     ("number look-up", "Quotes?$top=2&$filter=QuoteNumber eq '{number}'&$count=true&{columns}"),
     ("ids by or, as SOQL IN", "Quotes?$top=201&$filter=Id eq {id} or Id eq {job} or Id eq {id}&{columns}"),
     ("contains", "Quotes?$filter=contains(Name,'{word}') and Status eq 'Draft'&$top=51&$count=true&{columns}"),

@@ -6,6 +6,7 @@ placeholders.
 
 from __future__ import annotations
 
+import re
 from typing import assert_never
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from odata.plan.bound import Place, Value
 from odata.plan.paging import SkipToken
 from odata.plan.values import database_text
 from odata.shapes import Lifted
-from odata.sql.parameters import After, Fixed, Link, Org, Parameter
+from odata.sql.parameters import IT_MARK, After, Fixed, Link, Org, Parameter
 from odata.url.parts import Parts
 
 
@@ -47,7 +48,7 @@ def arguments(
             case After():
                 values.append(token.values[parameter.index] if token else None)
             case Link():
-                values.append(_link_text(parameter.place, first, lifted, parts))
+                values.append(_link_text(parameter, first, lifted, parts))
             case _:
                 assert_never(parameter)
     return values
@@ -59,11 +60,20 @@ def _text(value: Value, texts: dict[Place, str]) -> str:
     return database_text(value, value.kind, texts[value.place])
 
 
-def _link_text(place: Place | None, first: tuple[Place, ...], lifted: Lifted, parts: Parts) -> str:
+_IT = re.compile(
+    r"(?P<other>'[^']*+(?:''[^']*+)*+'"  # texts, of the grammar and of JSON, and words of $search
+    r'|"[^"]*"'
+    r'|(?<![\w@])\$?search=(?:"[^"]*"|[^;)"])*)'
+    r"|\$it(?!\w)",
+    re.IGNORECASE,
+)
+
+
+def _link_text(link: Link, first: tuple[Place, ...], lifted: Lifted, parts: Parts) -> str:
     """The nested options of this URL but $top and $skip, and the aliases they may use, as the end of a URL."""
     items = []
-    if place is not None:
-        part, start, end = place
+    if link.place is not None:
+        part, start, end = link.place
         text = parts.texts[part][_moved(part, start, first, lifted) : _moved(part, end, first, lifted)]
         items = [
             item
@@ -71,6 +81,8 @@ def _link_text(place: Place | None, first: tuple[Place, ...], lifted: Lifted, pa
             if option_name(item.partition("=")[0].strip()) not in ("top", "skip", "levels")
         ]
     items += [f"{name}={value}" for name, value in parts.options if name.startswith("@")]
+    if link.marked:
+        items = [_IT.sub(lambda found: found["other"] or IT_MARK, item) for item in items]
     items += [f"{name}={value}" for name, value in parts.options if option_name(name) == "format"]
     return "".join("&" + quote(item.strip(), safe="()*,:@!'$=/?-._~") for item in items)
 

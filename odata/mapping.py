@@ -31,7 +31,7 @@ from sqlalchemy import (
     literal,
 )  # fmt: skip
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
-from sqlalchemy.sql.selectable import Alias
+from sqlalchemy.sql.selectable import Alias, FromClause
 from sqlalchemy.types import TypeEngine
 
 from odata.edm.model import EntitySet, Model, Property
@@ -95,8 +95,8 @@ class Mapping:
             return predicate & alias.c[exposed.deleted_column].is_(None)
         return predicate
 
-    def column(self, alias: Alias, property: Property) -> ColumnElement[Any]:
-        """The column as stored; see Property.storage."""
+    def column(self, alias: FromClause, property: Property) -> ColumnElement[Any]:
+        """The column as stored, of a table or of a page that carries it; see Property.storage."""
         column: ColumnElement[Any] = alias.c[property.exposed.column]
         return column
 

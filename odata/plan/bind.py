@@ -26,6 +26,7 @@ from odata.plan.bound import (
     NavigationIsNull,
     Not,
     Null,
+    OfEntity,
     Quantified,
     Variable,
     type_of,
@@ -48,6 +49,7 @@ from odata.url.nodes import (
     Logical,
     ParameterAlias,
     Path,
+    Step,
     TypeName,
     Unary,
 )
@@ -237,12 +239,16 @@ _RANKS = {"Edm.Int64": 1, "Edm.Decimal": 2, "Edm.Single": 3, "Edm.Double": 4}
 
 def _path(path: Path, scope: Scope) -> Bound:
     """A member path to a property, a lambda or a count."""
-    if path.tail is not None:
-        source, navigation = _collection(path, scope)
-        if isinstance(path.tail, Lambda):
-            return _quantified(path.tail, source, navigation, scope)
-        return _count(path.tail, source, navigation, scope)
     variable, steps = start(path, scope)
+    return _whole(variable, _tail(path, variable, steps, scope) if path.tail else _value(path, variable, steps, scope))
+
+
+def _whole(variable: Variable, bound: Bound) -> Bound:
+    """What was bound from `variable` on; $root begins at an entity of its own."""
+    return OfEntity(variable, bound) if variable.key else bound
+
+
+def _value(path: Path, variable: Variable, steps: tuple[Step, ...], scope: Scope) -> Bound:
     if not steps:
         raise TypeMismatch(
             f"An entity cannot stand for a value (offset {path.steps[0].position}); name one of its properties."
@@ -260,7 +266,8 @@ def _navigation_is_null(node: Binary, scope: Scope) -> Bound | None:
         return None
     if other is not None and not (isinstance(other, Literal) and other.kind == "null"):
         return None
-    variable, steps = start(path, scope)
+    first, steps = start(path, scope)
+    variable = first
     for step in steps[:-1]:
         variable = follow(variable, step, scope)
     navigation = variable.set.navigation.get(steps[-1].name) if steps else None
@@ -268,14 +275,23 @@ def _navigation_is_null(node: Binary, scope: Scope) -> Bound | None:
         return None
     if node.operator not in ("eq", "ne"):
         return Constant(False)
-    return NavigationIsNull(variable, navigation, node.operator == "ne")
+    return _whole(first, NavigationIsNull(variable, navigation, node.operator == "ne"))
 
 
 # --- collections -----------------------------------------------------------------------------------------------------
 
 
-def _collection(path: Path, scope: Scope) -> tuple[Variable, NavigationProperty]:
-    variable, steps = start(path, scope)
+def _tail(path: Path, variable: Variable, steps: tuple[Step, ...], scope: Scope) -> Bound:
+    source, navigation = _collection(path, variable, steps, scope)
+    if isinstance(path.tail, Lambda):
+        return _quantified(path.tail, source, navigation, scope)
+    assert isinstance(path.tail, CountOf)
+    return _count(path.tail, source, navigation, scope)
+
+
+def _collection(
+    path: Path, variable: Variable, steps: tuple[Step, ...], scope: Scope
+) -> tuple[Variable, NavigationProperty]:
     if not steps:
         raise BadRequest(
             f"A single entity has no any, all or $count (offset {path.steps[0].position}).", target="$filter"

@@ -7,9 +7,10 @@ stands in the nodes, so the SQL stage knows no profile.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from typing import Literal as OneOf
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from odata.edm.model import EntitySet, NavigationProperty, Property
 from odata.edm.types import BOOLEAN, INT64, PrimitiveType
@@ -30,13 +31,14 @@ class Variable:
 
     number tells variables apart. source and navigation are set when it is reached from another variable over a
     single-valued navigation property (the SQL stage joins it once); Variables with equal source and navigation are
-    equal.
+    equal. key: (property, value) pairs of the one entity that $root/Set(key) names, () for all others.
     """
 
     number: int
     set: EntitySet
     source: Variable | None = None
     navigation: NavigationProperty | None = None
+    key: tuple[tuple[Property, Value], ...] = ()
 
     def follow(self, navigation: NavigationProperty) -> Variable:
         """The entity behind a single-valued navigation property."""
@@ -203,6 +205,14 @@ class NavigationIsNull:
 
 
 @dataclass(frozen=True, slots=True)
+class OfEntity:
+    """operand, which begins at the entity that `variable.key` names, whatever row is read; null without that entity."""
+
+    variable: Variable
+    operand: Bound
+
+
+@dataclass(frozen=True, slots=True)
 class SearchMatch:
     """One word or phrase of $search found in any searchable string property of variable, ignoring case; never null."""
 
@@ -214,7 +224,7 @@ class SearchMatch:
 
 Bound: TypeAlias = (
     Value | Null | PropertyValue | FunctionCall | Constant | Truth | Conditional | Comparison | Logic | Not | Negation
-    | Arithmetic | Membership | Quantified | CountValue | NavigationIsNull | SearchMatch
+    | Arithmetic | Membership | Quantified | CountValue | NavigationIsNull | OfEntity | SearchMatch
 )  # fmt: skip
 
 
@@ -227,8 +237,28 @@ def type_of(bound: Bound) -> PrimitiveType:
             return bound.type
         case CountValue():
             return INT64
+        case OfEntity():
+            return type_of(bound.operand)
         case _:
             return BOOLEAN
+
+
+def parts_of(bound: Bound) -> Iterator[Bound]:
+    """An expression and all that it is made of."""
+    yield bound
+    for field in fields(bound):
+        value = getattr(bound, field.name)
+        for part in _flattened(value):
+            if isinstance(part, get_args(Bound)):
+                yield from parts_of(part)
+
+
+def _flattened(value: object) -> Iterator[object]:
+    if not isinstance(value, tuple):
+        yield value
+        return
+    for item in value:
+        yield from _flattened(item)
 
 
 def nullable(bound: Bound) -> bool:
@@ -236,7 +266,7 @@ def nullable(bound: Bound) -> bool:
     match bound:
         case PropertyValue():
             return bound.property.nullable or bound.variable.source is not None
-        case Null() | Conditional():
+        case Null() | Conditional() | OfEntity():
             return True
         case FunctionCall():
             return bound.name == "cast" or any(nullable(argument) for argument in bound.arguments)

@@ -90,7 +90,7 @@ def _expansion(navigation: NavigationProperty, item: ExpandItem, scope: Scope, d
     options = item.options or Options()
     _check_options(navigation, item, options)
     variable = Variable(scope.fresh(), navigation.target)
-    inner = replace(scope.nested(variable, options.aliases), root_variable=None)
+    inner = scope.nested(variable, options.aliases)
     mode = {"$ref": "references", "$count": "count"}.get(item.suffix or "", "entities")
     nested = _nested(navigation, item, options, variable, inner, depth, budget)
     return Expansion(

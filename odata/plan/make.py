@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from odata.edm.model import Model
 from odata.errors import InvalidOption, LimitExceeded, NotFound, Unsupported
+from odata.plan.carried import carried
 from odata.plan.expand import expansions
 from odata.plan.filter import joined_filter
 from odata.plan.limits import Limits, Profile
@@ -106,7 +107,8 @@ def _shown(path: ResourcePath, options: Options, scope: Scope) -> Selection:
         if options.select is not None or options.expand is not None:
             raise InvalidOption("$select and $expand do not apply to entity references.", target="$ref")
         return Selection(variable=variable, properties=(), references=True)
-    return selection(variable, options.select, expansions(options.expand, variable, scope))
+    expanded = expansions(options.expand, variable, scope)
+    return replace(selection(variable, options.select, expanded), carried=carried(variable, expanded))
 
 
 def _collection(path: ResourcePath, options: Options, scope: Scope, shown: Selection, page: Page) -> ReadPlan:

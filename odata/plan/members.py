@@ -9,6 +9,7 @@ from __future__ import annotations
 from odata.edm.model import EntitySet, Property
 from odata.errors import BadRequest, InvalidOption, TypeMismatch, UnknownProperty, Unsupported
 from odata.plan.bound import PropertyValue, Variable
+from odata.plan.path import key_predicate
 from odata.plan.scope import Scope, nearest
 from odata.url.nodes import Path, Step
 
@@ -16,18 +17,35 @@ from odata.url.nodes import Path, Step
 def start(path: Path, scope: Scope) -> tuple[Variable, tuple[Step, ...]]:
     """The variable a path begins at, and the steps that remain; casts to the own type say nothing and are dropped."""
     first = path.steps[0]
-    for step in path.steps:
+    for step in path.steps[2:] if first.name == "$root" else path.steps:
         _check_step(step)
     variable, steps = scope.implicit, path.steps
-    if first.name == "$it":
+    if first.name == "$root":
+        variable, steps = _keyed(path.steps[1], scope), path.steps[2:]
+    elif first.name == "$it":
         variable, steps = scope.root, path.steps[1:]
     elif first.name in scope.variables:
         variable, steps = scope.variables[first.name], path.steps[1:]
     return variable, tuple(step for step in steps if "." not in step.name or not _own_type(variable, step, scope))
 
 
+def _keyed(step: Step, scope: Scope) -> Variable:
+    """The entity that $root/Set(key) names."""
+    entity_set = scope.model.sets.get(step.name)
+    if entity_set is None:
+        raise UnknownProperty(
+            f"No entity set '{step.name}' (offset {step.position}){nearest(step.name, scope.model.sets)}"
+        )
+    if not step.arguments:
+        raise Unsupported(
+            f"$root/{step.name} without a key is not served (offset {step.position}); name one entity by its key.",
+            target="$filter",
+        )
+    return Variable(scope.fresh(), entity_set, key=key_predicate(entity_set, step.arguments, scope))
+
+
 def _check_step(step: Step) -> None:
-    if step.name in ("$root", "$this"):
+    if step.name == "$this":
         raise Unsupported(f"'{step.name}' in expressions is not served (offset {step.position}).", target="$filter")
     if step.name.startswith("@"):
         raise Unsupported(

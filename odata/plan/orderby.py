@@ -6,10 +6,6 @@ In: items as written. Out: OrderKeys that end with the key, so no two entities a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields
-from typing import get_args
-
 from odata.edm.model import Property
 from odata.errors import InvalidOption, LimitExceeded, Unsupported, about
 from odata.plan.bind import bind
@@ -18,10 +14,12 @@ from odata.plan.bound import (
     CountValue,
     FunctionCall,
     NavigationIsNull,
+    OfEntity,
     PropertyValue,
     Quantified,
     Variable,
     nullable,
+    parts_of,
     type_of,
 )
 from odata.plan.plans import OrderKey
@@ -58,7 +56,7 @@ def _asked(items: tuple[OrderByItem, ...], scope: Scope) -> list[OrderKey]:
         with about("$orderby"):
             expression = bind(item.expression, scope)
         _check_sortable(expression)
-        parts = list(_parts(expression))
+        parts = list(parts_of(expression))
         if not any(isinstance(part, OF_A_ROW) for part in parts):
             continue  # the same for every row
         if any(isinstance(part, FunctionCall) and part.name == "now" for part in parts):
@@ -91,20 +89,12 @@ def _check_sortable(expression: Bound) -> None:
 OF_A_ROW = (PropertyValue, CountValue, Quantified, NavigationIsNull)
 
 
-def _parts(expression: Bound) -> Iterator[Bound]:
-    """An expression and all that it is made of."""
-    yield expression
-    for field in fields(expression):
-        value = getattr(expression, field.name)
-        for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, get_args(Bound)):
-                yield from _parts(part)
-
-
 def _unsortable(expression: Bound) -> Property | None:
     """The NonSortable property whose text would become the order key, as itself or through functions of text."""
     if isinstance(expression, PropertyValue):
         return None if expression.property.sortable else expression.property
+    if isinstance(expression, OfEntity):
+        return _unsortable(expression.operand)
     if isinstance(expression, FunctionCall) and type_of(expression).name == "Edm.String":
         return next((found for one in expression.arguments if (found := _unsortable(one)) is not None), None)
     return None

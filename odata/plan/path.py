@@ -16,7 +16,7 @@ from odata.plan.bound import Value, Variable
 from odata.plan.literals import key_value
 from odata.plan.plans import PathStep
 from odata.plan.scope import Scope, nearest
-from odata.url.nodes import KeyValue, ODataUrl, Segment
+from odata.url.nodes import Argument, KeyValue, ODataUrl, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +142,12 @@ def _keyed(step: PathStep, segment: Segment, scope: Scope) -> PathStep:
         if segment.arguments == ():
             raise BadRequest(f"{segment.name}() has no key; {_key_form(step.variable.set)}.", target=segment.name)
         return step
-    return replace(step, key=_key(step.variable.set, segment.arguments, scope))
+    return replace(step, key=key_predicate(step.variable.set, segment.arguments, scope))
 
 
-def _key(entity_set: EntitySet, given: tuple[KeyValue, ...], scope: Scope) -> tuple[tuple[Property, Value], ...]:
+def key_predicate(
+    entity_set: EntitySet, given: tuple[KeyValue | Argument, ...], scope: Scope
+) -> tuple[tuple[Property, Value], ...]:
     """The key predicate in order of the key's declaration; one lone value stands for a single key property."""
     if len(given) == 1 and given[0].name is None and len(entity_set.key) == 1:
         return ((entity_set.key[0], key_value(given[0].value, entity_set.key[0], scope)),)

@@ -43,7 +43,7 @@ class Selection:
     """What is shown of an entity.
 
     properties: in order of declaration. expansions: in order of declaration. listed: $select as written, None without
-    one (for the context URL). references: only entity references ($ref).
+    one (for the context URL). references: only entity references ($ref). carried: what expansions ask of $it.
     """
 
     variable: Variable
@@ -51,6 +51,7 @@ class Selection:
     expansions: tuple[Expansion, ...] = ()
     listed: tuple[str, ...] | None = None
     references: bool = False
+    carried: tuple[Property, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

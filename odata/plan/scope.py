@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from itertools import count
 
 from odata.edm.model import Model
-from odata.errors import BadRequest, Unsupported
+from odata.errors import BadRequest
 from odata.plan.bound import Variable
 from odata.plan.limits import Limits, Profile
 from odata.plan.values import Guards
@@ -17,7 +17,7 @@ from odata.url.nodes import Expression, ParameterAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """root: what $it is, None where $it is not served (keys, and inside $expand). implicit: whose properties bare
+    """root: what $it is, inside $expand too; None before the resource path is known. implicit: whose properties bare
     names are. variables: of enclosing lambdas. aliases: with "@".
 
     numbers, steps (nodes bound so far) and guards are shared by all scopes of one plan. filtering: properties must be
@@ -45,8 +45,7 @@ class Scope:
 
     @property
     def root(self) -> Variable:
-        if self.root_variable is None:
-            raise Unsupported("$it is not served here; inside $expand, compare with a property of the path instead.")
+        assert self.root_variable is not None, "a scope without a resource path has no $it"
         return self.root_variable
 
     @property

@@ -60,9 +60,17 @@ class PageOf:
     outer: tuple[FromClause, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class It:
+    """$it inside expansions: its variable, and the page's row that stands for it."""
+
+    variable: Variable
+    rows: Subquery
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What every level of one statement shares."""
+    """What every level of one statement shares. it: of expansions that ask something of $it."""
 
     mapping: Tables
     rendition: Rendition
@@ -70,10 +78,16 @@ class Context:
     limits: Limits
     names: Iterator[int]
     expand: Expand
+    it: It | None = None
 
     def sources(self, variable: Variable) -> Sources:
         """Fresh sources for a SELECT over a variable."""
-        return Sources(self.mapping, variable, names=self.names)
+        given = {} if self.it is None else {self.it.variable: self.it.rows}
+        return Sources(self.mapping, variable, names=self.names, given=given)
+
+    def enclosing(self, rows: Subquery) -> tuple[Subquery, ...]:
+        """What an expansion of `rows` may refer to."""
+        return (rows,) if self.it is None or self.it.rows is rows else (rows, self.it.rows)
 
     def name(self, prefix: str) -> str:
         """A fresh alias."""

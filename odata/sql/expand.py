@@ -7,6 +7,8 @@ joined to each other. A collection that would pass a limit ends early and bears 
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from sqlalchemy import JSON, Text, case, cast, func, select
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause, Subquery
@@ -16,6 +18,7 @@ from odata.sql import expressions
 from odata.sql.context import Column, Context, Expanded, PageOf, Query, number
 from odata.sql.json import constant, entity_url, member_name
 from odata.sql.objects import show
+from odata.sql.parameters import IT_MARK
 from odata.sql.rows import page, plain, sized, widest_row
 from odata.sql.sources import Sources
 
@@ -41,7 +44,7 @@ def _page(context: Context, rows: Subquery, expansion: Expansion, *, limit: int 
         order=expansion.order,
         limit=limit,
         offset=expansion.skip,
-        outer=(rows,),
+        outer=context.enclosing(rows),
     )
 
 
@@ -69,7 +72,11 @@ def _counted(context: Context, rows: Subquery, expansion: Expansion) -> Query:
     sources = context.sources(expansion.variable)
     conditions = _conditions(context, rows, expansion, sources)
     counted = select(func.count().label("total"))
-    return counted.select_from(sources.from_clause).where(sources.predicate, *conditions).correlate(rows)
+    return (
+        counted.select_from(sources.from_clause)
+        .where(sources.predicate, *conditions)
+        .correlate(*context.enclosing(rows))
+    )
 
 
 def _single(context: Context, rows: Subquery, expansion: Expansion, bytes_at_most: int) -> Expanded:
@@ -79,7 +86,7 @@ def _single(context: Context, rows: Subquery, expansion: Expansion, bytes_at_mos
     body = func.row_to_json(shown.row) if as_row else shown.text
     nested = number(0) if shown.expanded is None else shown.expanded
     lateral = select(body.label("body"), nested.label("rows")).select_from(shown.from_clause)
-    joined = lateral.lateral(context.name("e"))
+    joined = lateral.correlate(*context.enclosing(rows)).lateral(context.name("e"))
     added = func.coalesce(joined.c.rows + number(1), number(0))
     if as_row:
         return Expanded(name=expansion.name, lateral=joined, rows=added, json=cast(joined.c.body, JSON))
@@ -127,4 +134,12 @@ def _next_link(context: Context, rows: Subquery, expansion: Expansion, lateral: 
     url = url + constant(f"/{expansion.name}{suffix}?$skip=") + cast(lateral.c.kept + number(expansion.skip), Text)
     if expansion.top is not None:
         url = url + constant("&$top=") + cast(number(expansion.top) - lateral.c.kept, Text)
-    return cast(func.to_json(url + context.binds.link(expansion.place)), Text)
+    return cast(func.to_json(url + _repeated(context, expansion)), Text)
+
+
+def _repeated(context: Context, expansion: Expansion) -> Column:
+    """The options that a nested next link repeats. What was $it here, there is named by its key."""
+    if context.it is None:
+        return context.binds.link(expansion.place)
+    entity = constant("$root/") + entity_url(context.it.rows.c, context.it.variable.set)
+    return func.replace(context.binds.link(expansion.place, marked=True), constant(quote(IT_MARK)), entity)

@@ -54,6 +54,7 @@ from odata.plan.bound import (
     Negation,
     Not,
     Null,
+    OfEntity,
     PropertyValue,
     Quantified,
     SearchMatch,
@@ -150,6 +151,8 @@ class _Writer:
                 return self._count(node)
             case NavigationIsNull():
                 return self._navigation_is_null(node)
+            case OfEntity():
+                return self._of_entity(node)
             case SearchMatch():
                 return func.coalesce(self._search(node), false(), type_=Boolean())
             case _:
@@ -321,6 +324,14 @@ class _Writer:
         target = node.source.follow(node.navigation)
         key = self.sources.column(target, target.set.key[0])
         return key.is_not(None) if node.negated else key.is_(None)
+
+    def _of_entity(self, node: OfEntity) -> Sql:
+        """A sub-select of one value, which PostgreSQL computes once for all rows."""
+        inner = self.sources.inner(node.variable)
+        value = _Writer(inner, self.binder).exact(node.operand)
+        key = [inner.column(node.variable, property) == self.binder(wanted) for property, wanted in node.variable.key]
+        source = inner.from_clause
+        return select(value).select_from(source).where(inner.predicate, *key).correlate_except(source).scalar_subquery()
 
     def _search(self, node: SearchMatch) -> Sql:
         pattern = self.binder(node.value)

@@ -9,7 +9,7 @@ Standard: JSON Format, "Entity", "Navigation Property", "Control Information".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import JSON, Text, cast, func, select, true
 from sqlalchemy.sql.elements import ColumnElement
@@ -18,7 +18,7 @@ from sqlalchemy.sql.selectable import FromClause, Subquery
 from odata.edm.model import EntitySet
 from odata.edm.types import type_annotation
 from odata.plan.plans import Selection
-from odata.sql.context import Column, Context, number
+from odata.sql.context import Column, Context, It, number
 from odata.sql.json import Constant, constant, entity_url, etag, json_value, member_name
 
 LONGEST_ALIAS_BYTES = 63
@@ -47,6 +47,8 @@ class Shown:
 
 def show(context: Context, rows: Subquery, selection: Selection, bytes_at_most: int) -> Shown:
     """The JSON object of each row of a page."""
+    if selection.carried:
+        context = replace(context, it=It(selection.variable, rows))
     parts = [context.expand(context, rows, expansion, selection, bytes_at_most) for expansion in selection.expansions]
     source: FromClause = rows
     for part in parts:

@@ -17,6 +17,9 @@ from odata.mapping import ORG
 from odata.plan.bound import Place, Value
 from odata.sql.binds import Binds, untyped
 
+IT_MARK = "\x01"
+"""No URL holds a control character."""
+
 
 @dataclass(frozen=True, slots=True)
 class Org:
@@ -39,9 +42,13 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The nested options that a nested next link repeats; place is where they stand in the URL's parts."""
+    """The nested options that a nested next link repeats; place is where they stand in the URL's parts.
+
+    marked: IT_MARK, percent-encoded, stands there for each $it.
+    """
 
     place: Place | None
+    marked: bool = False
 
 
 Parameter: TypeAlias = Org | Fixed | After | Link | Value | tuple[Value, ...]
@@ -68,10 +75,10 @@ class StatementBinds(Binds):
         self._others[f"after_{index}"] = After(index)
         return cast(untyped(f"after_{index}"), key.type)
 
-    def link(self, place: Place | None) -> ColumnElement[Any]:
+    def link(self, place: Place | None, *, marked: bool = False) -> ColumnElement[Any]:
         """The placeholder of the options that a nested next link repeats."""
         name = "link" if place is None else f"link_{'_'.join(map(str, place))}"
-        self._others[name] = Link(place)
+        self._others[name] = Link(place, marked)
         return cast(untyped(name), Text)
 
     def parameter(self, name: str, own: str | None) -> Parameter:

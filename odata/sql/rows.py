@@ -54,7 +54,7 @@ def _needed(context: Context, selection: Selection) -> dict[str, None]:
     """Names of the columns a page must carry: what is shown, what makes ETag, id and links."""
     entity_set = selection.variable.set
     names = {item.exposed.column: None for item in entity_set.key}
-    names.update({item.exposed.column: None for item in selection.properties})
+    names.update({item.exposed.column: None for item in (*selection.properties, *selection.carried)})
     if context.rendition.etags and not selection.references:
         names.update(dict.fromkeys(etag_columns(entity_set)))
     for expansion in selection.expansions:
@@ -74,7 +74,7 @@ def plain(context: Context, of: PageOf, *, bytes_at_most: int, boundary_at: int 
     ]
     if boundary_at:
         columns += _boundary(rows.c, of.order, number(boundary_at))
-    return select(*columns).select_from(shown.from_clause)
+    return select(*columns).select_from(shown.from_clause).correlate(*of.outer)
 
 
 def _rows_with_expanded(expanded: Column | None) -> Column:
@@ -96,7 +96,8 @@ def cut(
         *(rows.c[f"order_{index}"] for index in range(len(of.order))),
     )
     # OFFSET 0 keeps PostgreSQL from writing the text twice, once for the sum and once for the page.
-    written = texts.select_from(shown.from_clause).offset(number(0)).subquery(context.name("w"))
+    source = texts.select_from(shown.from_clause).correlate(*of.outer)
+    written = source.offset(number(0)).subquery(context.name("w"))
     totals = select(
         *written.c,
         func.count().over(rows=(None, 0)).label("number"),

@@ -6,33 +6,37 @@ In: Variables of a plan. Out: a FROM clause whose every table carries the org pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
+from typing import Any
 
 from sqlalchemy import and_
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import Alias, FromClause
 
 from odata.edm.model import NavigationProperty, Property
-from odata.mapping import Mapping
+from odata.mapping import Mapping as Tables
 from odata.plan.bound import Variable
 
 
 class Sources:
     """Aliases of one SELECT over a root variable; `outer` is the enclosing SELECT's, for correlated sub-selects.
 
-    names: numbers for aliases, shared by all SELECTs of one statement.
+    names: numbers for aliases, shared by all SELECTs of one statement. given: variables whose rows an enclosing
+    SELECT has read already, with all columns that are asked of them.
     """
 
     def __init__(
         self,
-        mapping: Mapping,
+        mapping: Tables,
         variable: Variable,
         outer: Sources | None = None,
         names: Iterator[int] | None = None,
+        given: Mapping[Variable, FromClause] | None = None,
     ) -> None:
         self.mapping = mapping
         self.outer = outer
+        self._given = given or {}
         self._names: Iterator[int] = outer._names if outer else names or count()
         self._root = self._alias(variable)
         self._aliases: dict[Variable, Alias] = {variable: self._root}
@@ -52,11 +56,11 @@ class Sources:
     def root(self) -> Alias:
         return self._root
 
-    def column(self, variable: Variable, property: Property) -> ColumnElement[object]:
+    def column(self, variable: Variable, property: Property) -> ColumnElement[Any]:
         """The column of a variable's property, joining the variable's table where it is not in FROM yet."""
         return self.mapping.column(self.alias(variable), property)
 
-    def alias(self, variable: Variable) -> Alias:
+    def alias(self, variable: Variable) -> FromClause:
         """The alias for a variable of this SELECT or of an enclosing one."""
         found = self._lookup(variable)
         if found is not None:
@@ -65,7 +69,7 @@ class Sources:
         owner = self._owner(variable.source)
         return owner._join(variable, variable.source, variable.navigation)
 
-    def link(self, source: Variable, navigation: NavigationProperty, target: Alias) -> ColumnElement[bool]:
+    def link(self, source: Variable, navigation: NavigationProperty, target: FromClause) -> ColumnElement[bool]:
         """The condition that relates a row of `source` to rows of the navigation's target alias."""
         here = self.alias(source)
         return and_(
@@ -75,16 +79,19 @@ class Sources:
     def _alias(self, variable: Variable) -> Alias:
         return self.mapping.alias(variable.set, f"t{next(self._names)}")
 
-    def _lookup(self, variable: Variable) -> Alias | None:
+    def _lookup(self, variable: Variable) -> FromClause | None:
         level: Sources | None = self
         while level is not None:
             if variable in level._aliases:
                 return level._aliases[variable]
+            if variable in level._given:
+                return level._given[variable]
             level = level.outer
         return None
 
     def _owner(self, variable: Variable) -> Sources:
-        """The SELECT in whose FROM a variable stands; joining happens there, so one join serves all uses."""
+        """The SELECT in whose FROM a variable stands, the outermost for one that is given; joining happens there, so
+        one join serves all uses."""
         self.alias(variable)
         level: Sources = self
         while variable not in level._aliases and level.outer is not None:

@@ -53,11 +53,11 @@ class Evaluator:
     rows: dict[str, list[Row]]
     lenient: bool
 
-    def passes(self, expression: Expression, entity_set: str, row: Row) -> bool:
-        """Whether a row passes a filter; unknown does not."""
+    def passes(self, expression: Expression, entity_set: str, row: Row, it: Row | None = None) -> bool:
+        """Whether a row passes a filter; unknown does not. it: the entity of the same set that $it is, if another."""
         here = (self.model.sets[entity_set], row)
         with localcontext(Context(prec=200)):
-            return self.value(expression, {"": here, "$it": here}) is True
+            return self.value(expression, {"": here, "$it": (here[0], row if it is None else it)}) is True
 
     def value(self, node: Expression, scope: dict[str, tuple[EntitySet, Row]]) -> Any:
         match node:

@@ -67,6 +67,9 @@ TEMPLATES = (
     "Things?$select=Id&$expand=Children($select=Id;$orderby=Int32 gt {};$skip=1)",
     "Things?$select=Id&$expand=Children($select=Id;$top={})", "Things?$select=Id&$expand=Parent($levels={};$select=Id)",
     "Things?$top={}&$select=Id", "Things/$count?$filter=Date lt {}",
+    "Things?$select=Id&$filter=Int32 lt $root/Things({})/Int32",
+    "Things?$select=Id&$filter=$root/Things(4)/Int32 lt {}",
+    "Things?$select=Id&$expand=Children($select=Id;$filter=Date gt {} and Id gt $it/Id;$top=1)",
 )  # fmt: skip
 SEARCHES = (
     "Things?$select=Id&$search={}", "Things?$select=Id&$search=abc {}", "Things?$select=Id&$search=NOT {}",
