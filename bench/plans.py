@@ -54,7 +54,8 @@ REQUESTS = (
     ("expanded lines", "Quotes?$top=25&$expand=Lines&{columns}"),
     ("expanded lines, by $it", "Quotes?$top=25&$expand=Lines($filter=TotalPrice gt $it/GrandTotal div 4)&{columns}"),
     ("expanded lines, by what is behind $it",
-     "Quotes?$top=25&$expand=Lines($filter=$it/Job/QuoteCount gt LineNumber or $it/Lines/any(l:l/TotalPrice gt $it/Tax);"
+     "Quotes?$top=25&$expand=Lines("
+     "$filter=$it/Job/QuoteCount gt LineNumber or $it/Lines/any(l:l/TotalPrice gt $it/Tax);"
      "$orderby=$it/GrandTotal sub TotalPrice)&{columns}"),
     ("two levels down, by $it",
      "Quotes?$top=5&$filter=JobId eq {job}&$expand=Job($expand=Quotes($top=5;$filter=GrandTotal lt $it/GrandTotal;"

@@ -51,7 +51,7 @@ class Answer:
 
 
 NextLink: TypeAlias = Callable[[tuple[str | None, ...], int], str]
-"""(order keys of the last row, rows of this page) -> absolute URL of the next page."""
+"""(values of the skip token, rows of this page) -> absolute URL of the next page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def _collection(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Ans
         parts += [b'"', frame.prefix, b'count":', b'"' + total + b'"' if frame.format.ieee754 else total, b","]
     parts += [b'"value":', *value]
     if seen > kept:
-        parts += [b',"', frame.prefix, b'nextLink":', _quoted(here.next_link(_keys(plan, row), kept))]
+        parts += [b',"', frame.prefix, b'nextLink":', _quoted(here.next_link(_boundary(plan, row), kept))]
     parts.append(b"}")
     return Answer(body=tuple(parts), rows=kept)
 
@@ -149,7 +149,12 @@ def _too_large(which: str, plan: ReadPlan, body: bytes, here: ForRequest) -> Pay
 
 
 def _keys(plan: ReadPlan, row: Row) -> tuple[str | None, ...]:
-    return tuple(_text(row.get(f"after_{index}")) for index in range(len(plan.order)))
+    return _boundary(plan, row)[: len(plan.order)]
+
+
+def _boundary(plan: ReadPlan, row: Row) -> tuple[str | None, ...]:
+    """What the next page must know: the order keys of the last row, and the moment where the order has one."""
+    return tuple(_text(row.get(f"after_{index}")) for index in range(len(plan.order) + plan.of_a_moment))
 
 
 def _entity(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:

@@ -13,7 +13,7 @@ from typing import Literal as OneOf
 from typing import TypeAlias, get_args
 
 from odata.edm.model import EntitySet, NavigationProperty, Property
-from odata.edm.types import BOOLEAN, INT64, PrimitiveType
+from odata.edm.types import BOOLEAN, DATE_TIME_OFFSET, INT64, PrimitiveType
 from odata.url.nodes import Span
 
 Place: TypeAlias = tuple[int, int, int]
@@ -205,6 +205,11 @@ class NavigationIsNull:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """now() in the order of a collection: the time of page 1, on the pages behind it too."""
+
+
+@dataclass(frozen=True, slots=True)
 class OfEntity:
     """operand, which begins at the entity that `variable.key` names, whatever row is read; null without that entity."""
 
@@ -224,7 +229,7 @@ class SearchMatch:
 
 Bound: TypeAlias = (
     Value | Null | PropertyValue | FunctionCall | Constant | Truth | Conditional | Comparison | Logic | Not | Negation
-    | Arithmetic | Membership | Quantified | CountValue | NavigationIsNull | OfEntity | SearchMatch
+    | Arithmetic | Membership | Quantified | CountValue | NavigationIsNull | Moment | OfEntity | SearchMatch
 )  # fmt: skip
 
 
@@ -237,6 +242,8 @@ def type_of(bound: Bound) -> PrimitiveType:
             return bound.type
         case CountValue():
             return INT64
+        case Moment():
+            return DATE_TIME_OFFSET
         case OfEntity():
             return type_of(bound.operand)
         case _:
@@ -251,6 +258,11 @@ def parts_of(bound: Bound) -> Iterator[Bound]:
         for part in _flattened(value):
             if isinstance(part, get_args(Bound)):
                 yield from parts_of(part)
+
+
+def has_moment(bound: Bound) -> bool:
+    """Whether an order key depends on the time of page 1."""
+    return any(isinstance(part, Moment) for part in parts_of(bound))
 
 
 def _flattened(value: object) -> Iterator[object]:

@@ -27,7 +27,18 @@ from odata.edm.types import (
 )
 from odata.errors import InvalidLiteral, TypeMismatch, UnknownFunction, Unsupported
 from odata.functions import FUNCTIONS, UNSUPPORTED, Function, fits, overload
-from odata.plan.bound import Arithmetic, Bound, Comparison, Constant, FunctionCall, Negation, Null, Value, type_of
+from odata.plan.bound import (
+    Arithmetic,
+    Bound,
+    Comparison,
+    Constant,
+    FunctionCall,
+    Moment,
+    Negation,
+    Null,
+    Value,
+    type_of,
+)
 from odata.plan.compare import cast_to
 from odata.plan.literals import KINDS, literal_value, natural, shown
 from odata.plan.scope import Scope, nearest
@@ -49,6 +60,8 @@ def call(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Bo
     chosen = _overload(node, arguments, scope)
     bound = tuple(map(_argument, arguments, chosen.parameters, [scope] * len(arguments)))
     _check_zone(node, arguments, scope)
+    if node.name == "now" and scope.ordering:
+        return Moment()
     returns = chosen.returns or (type_of(bound[0]) if bound else STRING)
     if any(isinstance(argument, Null) for argument in bound):
         return Null(returns)

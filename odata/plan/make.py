@@ -115,7 +115,7 @@ def _collection(path: ResourcePath, options: Options, scope: Scope, shown: Selec
     variable = path.steps[-1].variable
     top = options.top.value if options.top else None
     rows, paged = page.size(top, scope.limits)
-    order = total_order(options.orderby, variable, scope)
+    order = total_order(options.orderby, variable, replace(scope, ordering=True))
     require_order(page, order)
     return ReadPlan(
         kind="collection",

@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass
 
 from odata.errors import InvalidToken
-from odata.plan.bound import Bound, PropertyValue, type_of
+from odata.plan.bound import Bound, PropertyValue, has_moment, type_of
 from odata.plan.limits import Limits
 from odata.plan.plans import OrderKey
 
@@ -56,7 +56,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkipToken:
-    """values: the last entity's order keys as database texts, None for null. order: the mark of that order.
+    """values: the last entity's order keys as database texts, None for null; behind them the moment of page 1, where
+    the order has one. order: the mark of that order.
 
     remaining: of $top, None without $top. query: the options of the request where they would make the next link too
     long, else None.
@@ -78,7 +79,9 @@ def order_mark(order: tuple[OrderKey, ...]) -> str:
 
 
 def _named(expression: Bound) -> str:
-    return expression.property.name if isinstance(expression, PropertyValue) else type(expression).__name__
+    if isinstance(expression, PropertyValue):
+        return expression.property.name
+    return type(expression).__name__ + (" of a moment" if has_moment(expression) else "")
 
 
 def require_order(page: Page, order: tuple[OrderKey, ...]) -> None:

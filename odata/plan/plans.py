@@ -10,7 +10,7 @@ from typing import Literal as OneOf
 from typing import TypeAlias
 
 from odata.edm.model import EntitySet, NavigationProperty, Property
-from odata.plan.bound import Bound, Place, Value, Variable
+from odata.plan.bound import Bound, Place, Value, Variable, has_moment
 from odata.plan.values import Guard
 
 Kind: TypeAlias = OneOf["collection", "entity", "property", "value", "count"]
@@ -88,9 +88,9 @@ class ReadPlan:
     steps: the resource path; the last one is what is read. filter: $filter and $search joined. order: total, () for
     single entities. top, skip: as asked. rows: the page size. paged: more rows than the page may follow, so a next link
     is possible. count: $count=true. of_property: for kinds "property" and "value". single: a lone navigation that may
-    lead nowhere (204). after: for a page behind a skip token, which boundary values are null, in order of `order`; None
-    on page 1. guards: what planning concluded from literals; another URL of the same shape may use the plan only if
-    they hold.
+    lead nowhere (204). after: for a page behind a skip token, which of its values are null, those of `order` first;
+    None on page 1. guards: what planning concluded from literals; another URL of the same shape may use the plan only
+    if they hold.
     """
 
     kind: Kind
@@ -114,6 +114,11 @@ class ReadPlan:
     @property
     def set(self) -> EntitySet:
         return self.steps[-1].variable.set
+
+    @property
+    def of_a_moment(self) -> bool:
+        """The order depends on the time of page 1, which the skip token carries behind the order keys."""
+        return any(has_moment(key.expression) for key in self.order)
 
     @property
     def single(self) -> bool:

@@ -21,7 +21,7 @@ class Scope:
     names are. variables: of enclosing lambdas. aliases: with "@".
 
     numbers, steps (nodes bound so far) and guards are shared by all scopes of one plan. filtering: properties must be
-    filterable.
+    filterable. ordering: now() must be the same on every page.
     """
 
     model: Model
@@ -37,6 +37,7 @@ class Scope:
     lambda_depth: int = 0
     alias_depth: int = 0
     filtering: bool = False
+    ordering: bool = False
 
     @property
     def lenient(self) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import UserDefinedType
 
+from odata.functions import now
 from odata.mapping import sql_type
 from odata.plan.bound import Value
 from odata.plan.values import database_text
@@ -20,6 +21,9 @@ class Binder(Protocol):
     def __call__(self, value: Value) -> ColumnElement[Any]: ...
 
     def array(self, values: tuple[Value, ...]) -> ColumnElement[Any]: ...
+
+    def moment(self) -> ColumnElement[Any]:
+        """The time of page 1."""
 
 
 class _Untyped(UserDefinedType[str]):
@@ -46,6 +50,9 @@ class Binds:
 
     def array(self, values: tuple[Value, ...]) -> ColumnElement[Any]:
         return cast(self._parameter(values), ARRAY(sql_type(values[0].type)))
+
+    def moment(self) -> ColumnElement[Any]:
+        return now()
 
     def texts(self) -> dict[str, str | list[str]]:
         """Parameters by name, as text."""

@@ -50,6 +50,7 @@ from odata.plan.bound import (
     FunctionCall,
     Logic,
     Membership,
+    Moment,
     NavigationIsNull,
     Negation,
     Not,
@@ -151,6 +152,8 @@ class _Writer:
                 return self._count(node)
             case NavigationIsNull():
                 return self._navigation_is_null(node)
+            case Moment():
+                return self.binder.moment()
             case OfEntity():
                 return self._of_entity(node)
             case SearchMatch():

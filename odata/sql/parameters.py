@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import Text, cast
+from sqlalchemy import DateTime, Text, cast
 from sqlalchemy.sql.elements import ColumnElement
 
 from odata.mapping import ORG
@@ -35,7 +35,7 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """A boundary value of the skip token."""
+    """A value of the skip token."""
 
     index: int
 
@@ -64,16 +64,23 @@ def literals_of(parameters: Iterable[Parameter]) -> Iterator[Value]:
 
 
 class StatementBinds(Binds):
-    """Binds of a whole statement."""
+    """Binds of a whole statement. moment_at: which value of the skip token is the time of page 1; None on page 1."""
 
-    def __init__(self) -> None:
+    def __init__(self, moment_at: int | None = None) -> None:
         super().__init__()
+        self._moment_at = moment_at
         self._others: dict[str, Parameter] = {ORG.key: Org()}
 
     def after(self, index: int, key: ColumnElement[Any]) -> ColumnElement[Any]:
         """The placeholder of a skip token's value, typed like the order key it is compared with."""
         self._others[f"after_{index}"] = After(index)
         return cast(untyped(f"after_{index}"), key.type)
+
+    def moment(self) -> ColumnElement[Any]:
+        if self._moment_at is None:
+            return super().moment()
+        self._others["moment"] = After(self._moment_at)
+        return cast(untyped("moment"), DateTime(timezone=True))
 
     def link(self, place: Place | None, *, marked: bool = False) -> ColumnElement[Any]:
         """The placeholder of the options that a nested next link repeats."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from sqlalchemy import and_, case, exists, func, true
+from sqlalchemy import Text, and_, case, cast, exists, func, true
 from sqlalchemy import select as sql_select
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.sql.elements import ColumnElement
@@ -41,7 +41,7 @@ def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limit
     Returns: columns by kind: collection body, seen, kept, rows, count, parent, after_0 ...; entity and property body,
              etag, parent; value value, parent; count count, parent. parent: whether what the path goes through exists.
     """
-    binds = StatementBinds()
+    binds = StatementBinds(None if plan.after is None else len(plan.order))
     context = Context(
         mapping=mapping, rendition=rendition, binds=binds, limits=limits or Limits(), names=count(), expand=expanded
     )
@@ -92,6 +92,8 @@ def _form(plan: ReadPlan, context: Context) -> str:
 def _with_totals(plan: ReadPlan, context: Context, rows: Subquery, *, complete: bool, limit: int = 0) -> Query:
     """The page's columns, the count when asked for, and whether the path leads here when nothing was found."""
     columns: list[Column] = list(rows.c)
+    if plan.of_a_moment:
+        columns.append(cast(context.binds.moment(), Text).label(f"after_{len(plan.order)}"))
     if plan.count:
         total: Column = _total(plan, context).scalar_subquery()
         if complete and plan.after is None:
@@ -171,9 +173,7 @@ def _conditions(plan: ReadPlan, context: Context, sources: Sources) -> list[Colu
         conditions.append(expressions.predicate(plan.filter, sources, context.binds))
     if plan.after is not None:
         keys = [expressions.order_key(key.expression, sources, context.binds) for key in plan.order]
-        boundary = [
-            None if is_null else context.binds.after(index, keys[index]) for index, is_null in enumerate(plan.after)
-        ]
+        boundary = [None if plan.after[index] else context.binds.after(index, key) for index, key in enumerate(keys)]
         conditions.append(after(plan.order, keys, boundary))
     return conditions
 

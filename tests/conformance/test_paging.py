@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -35,6 +36,15 @@ def test_every_row_once_by_every_property(name: str, direction: str, things: Cli
         )
 
 
+OF_A_MOMENT = (
+    "now() sub DateTimeOffset",
+    "Boolean,now() sub RequiredDateTimeOffset desc",
+    "RequiredDateTimeOffset add (now() sub 2026-01-01T00:00:00Z) desc",
+    "case(RequiredDateTimeOffset lt now():1,true:2) desc,Children/any(c:c/RequiredDateTimeOffset gt now())",
+    "second(now()) add Id mod 2",
+)
+
+
 @pytest.mark.parametrize(
     "order",
     [
@@ -59,6 +69,7 @@ def test_every_row_once_by_every_property(name: str, direction: str, things: Cli
         "Single desc,Double",
         "now()",
         "DateTimeOffset lt 2026-01-01T00:00:00Z,Id desc",
+        *OF_A_MOMENT,
     ],
 )
 def test_every_row_once_by_expressions(order: str, things: Client) -> None:
@@ -67,6 +78,24 @@ def test_every_row_once_by_expressions(order: str, things: Client) -> None:
     assert sorted(whole) == list(range(1, 10))
     for size in (1, 2):
         assert ids(things.pages(f"Things?$select=Id&$orderby={order}", prefer=f"maxpagesize={size}")) == whole
+
+
+@pytest.mark.parametrize("order", OF_A_MOMENT)
+def test_every_page_orders_by_the_moment_of_the_first(order: str, things: Client) -> None:
+    """m40.3: the token carries the time of page 1, whenever and by whichever server a later page is read."""
+    replies = list(things.pages(f"Things?$select=Id&$orderby={order}&$count=true", prefer="maxpagesize=2"))
+    links = [reply.json["@odata.nextLink"] for reply in replies[:-1]]
+    moments = [token_values(link)[-1] for link in links]
+    assert len(links) == 4 and len(set(moments)) == 1 and moments[0].startswith("20")
+    assert len({reply.json["@odata.count"] for reply in replies}) == 1
+    assert things.get(links[0], prefer="maxpagesize=2").json == replies[1].json
+
+
+def token_values(link: str) -> list[Any]:
+    token = parse_qs(urlsplit(link).query)["$skiptoken"][0]
+    payload: list[Any] = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))[16:])
+    values: list[Any] = payload[1]
+    return values
 
 
 @pytest.mark.parametrize("entity_set", ["Pairs", "PairNotes", "OddKeys", "Wide"])
