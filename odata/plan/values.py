@@ -23,6 +23,8 @@ FEWEST_TRIGRAMS = 3
 """Below it, reading the index costs more than walking the table (docs/decisions/patterns.md)."""
 _WORD = re.compile(r"[^\W_]+")
 _THREE_TOGETHER = re.compile(r"[^\W_]{3}")
+_BETWEEN_WORDS = re.compile(r"(?<=[^\W\d_]{4}) +(?=[^\W\d_]{4})")
+_LONG_WORD = re.compile(r"\b([A-Za-z]{3})[A-Za-z]*([A-Za-z]{3})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ CLASSIFIERS: dict[str, Callable[[str, str], Hashable]] = {
     "short_part": lambda kind, text: _short(text),
     "short_beginning": lambda kind, text: _short(f" {text}"),
     "short_ending": lambda kind, text: _short(f"{text} "),
+    "long_words": lambda kind, text: _BETWEEN_WORDS.search(text) is not None,
     "timed": _timed,
     "utc_midnight": _utc_midnight,
     "in_utc": _in_utc,
@@ -182,6 +185,15 @@ CLASSIFIERS: dict[str, Callable[[str, str], Hashable]] = {
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _coarse(pattern: str) -> str:
+    """A pattern that matches whatever this one does, for which a trigram index reads fewer lists: without the blanks
+    between words, whose lists ("  s", " st") are the longest, and without the middle of long words.
+
+    Only words of plain letters are cut: the lower case of others may depend on the letter behind.
+    """
+    return _LONG_WORD.sub(r"\1%\2", _BETWEEN_WORDS.sub("%", pattern))
 
 
 def _next_day(text: str) -> str:
@@ -205,6 +217,7 @@ TRANSFORMS: dict[str, Callable[[str], str]] = {
     "like_contains": lambda text: f"%{_escaped(text)}%",
     "like_startswith": lambda text: f"{_escaped(text)}%",
     "like_endswith": lambda text: f"%{_escaped(text)}",
+    "like_coarse": lambda text: f"%{_coarse(_escaped(text))}%",
     "lower": str.lower,
     "widen_record_id": widen_record_id,
     "floor": lambda text: str(int(Decimal(text).to_integral_value(ROUND_FLOOR))),

@@ -215,9 +215,14 @@ class _Writer:
             return folded(operand).like(folded(pattern))
         if node.name == "startswith" and not node.ignore_case and not node.indexable:
             return collate(operand, BINARY_COLLATION).like(pattern)
+        return self._anywhere(operand, pattern, node, ignore_case=node.ignore_case)
+
+    def _anywhere(self, operand: Sql, pattern: Sql, node: FunctionCall | SearchMatch, *, ignore_case: bool) -> Sql:
         cased = collate(operand, CASE_COLLATION)
-        match = cased.ilike(pattern) if node.ignore_case else cased.like(pattern)
-        return match if node.indexable else _row_by_row(operand, match)
+        like = cased.ilike if ignore_case else cased.like
+        if node.coarse is not None:
+            return and_(like(self.binder(node.coarse)), _row_by_row(operand, like(pattern)))
+        return like(pattern) if node.indexable else _row_by_row(operand, like(pattern))
 
     def _arithmetic(self, node: Arithmetic) -> Sql:
         left, right = self.operand(node.left), self.operand(node.right)
@@ -339,10 +344,7 @@ class _Writer:
     def _search(self, node: SearchMatch) -> Sql:
         pattern = self.binder(node.value)
         columns: list[Sql] = [self.sources.column(node.variable, property) for property in node.properties]
-        matches: list[Sql] = [collate(column, CASE_COLLATION).ilike(pattern) for column in columns]
-        if not node.indexable:
-            matches = list(map(_row_by_row, columns, matches))
-        return or_(false(), *matches)
+        return or_(false(), *(self._anywhere(column, pattern, node, ignore_case=True) for column in columns))
 
 
 def _unfolded(condition: Sql) -> Sql:

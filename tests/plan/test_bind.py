@@ -158,7 +158,11 @@ def test_not_filterable_is_for_filters_only() -> None:
 
 def test_guards_say_what_was_concluded() -> None:
     entries = plan("$filter=Int32 eq 7.0 and contains(Name,'abc')").scope.guards.entries()
-    assert [(entry.classifier, entry.result) for entry in entries] == [("number", "integer"), ("short_part", False)]
+    assert [(entry.classifier, entry.result) for entry in entries] == [
+        ("number", "integer"),
+        ("short_part", False),
+        ("long_words", False),
+    ]
     assert entries[0].holds("decimal", "8.00")
     assert not entries[0].holds("decimal", "8.5")
     assert not entries[1].holds("string", "ab")

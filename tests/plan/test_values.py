@@ -1,10 +1,15 @@
-"""Which patterns a trigram index serves: by the trigrams that are certain, whatever stands around the pattern."""
+"""Which patterns a trigram index serves: by the trigrams that are certain, whatever stands around the pattern; and what
+it is asked for where they are many."""
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from odata.plan.values import classify
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odata.plan.values import TRANSFORMS, classify
 
 
 @pytest.mark.parametrize(
@@ -35,3 +40,33 @@ from odata.plan.values import classify
 )
 def test_short_patterns(classifier: str, text: str, short: bool) -> None:
     assert classify(classifier, "string", text) is short
+
+
+@pytest.mark.parametrize(
+    ("text", "coarse"),
+    [
+        ("Hooli Marine", "%Hooli%Mar%ine%"),
+        ("acme   security gmbh", "%acme%sec%ity%gmbh%"),
+        ("ollout 708", None),
+        ("of the one", None),
+        ("Cyberdyne", None),
+        ("Μαριος Ελλάδας", "%Μαριος%Ελλάδας%"),
+        ("100% Cotton Shirt", "%100\\% Cot%ton%Shirt%"),
+        ("my_own Purchase Order", "%my\\_own Pur%ase%Order%"),
+    ],
+)
+def test_patterns_of_several_words(text: str, coarse: str | None) -> None:
+    assert classify("long_words", "string", text) is (coarse is not None)
+    if coarse is not None:
+        assert TRANSFORMS["like_coarse"](text) == coarse
+
+
+@given(st.text("aBxΣ ßÄ1_%\\-'", max_size=30), st.text("ab Σ", max_size=5), st.text("ab Σ", max_size=5))
+def test_the_coarse_pattern_matches_whatever_the_pattern_does(text: str, before: str, behind: str) -> None:
+    assert re.fullmatch(_regex(TRANSFORMS["like_coarse"](text)), before + text + behind, re.DOTALL)
+
+
+def _regex(pattern: str) -> str:
+    """LIKE in Python."""
+    parts = re.findall(r"\\.|.", pattern, re.DOTALL)
+    return "".join(".*" if part == "%" else "." if part == "_" else re.escape(part[-1]) for part in parts)
