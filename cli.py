@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -39,8 +38,9 @@ def migrate() -> None:
     """Bring the schema up to date; safe under traffic, and to repeat."""
     from models import database
 
+    settings = _settings("DATABASE_URL")
     with _one_line():
-        database.migrate(_settings("DATABASE_URL").database_url, progress=click.echo)
+        database.migrate(settings.database_url, progress=_progress(settings.log_level))
 
 
 @main.command()
@@ -177,14 +177,14 @@ def doctor() -> None:
 def worker() -> None:
     """Work in the background: jobs, callbacks, what was begun and not ended. Any number of them may run."""
     import app
+    from applink import work_log
     from applink.item_work import Limits
     from applink.status import connection_name
     from applink.worker import Worker
+    from odata.protocol.log_records import log_json
 
     settings = _settings("DATABASE_URL")
-    logging.basicConfig(
-        level=settings.log_level.upper(), stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    log_json(settings.log_level, work_log.facts)
     limits = Limits(
         concurrency=settings.worker_concurrency,
         org_concurrency=settings.org_concurrency,
@@ -340,6 +340,16 @@ def show_settings() -> None:
     """List every setting: variable, default, what fits, what it does."""
     for row in gateway_settings.documentation():
         click.echo(f"{row.variable}={row.default}\n    {row.doc} ({row.fits})")
+
+
+def _progress(level: str) -> Callable[[str], None]:
+    """Where to say what goes on: to a person in words, to a log as JSON lines."""
+    from odata.protocol.report import json_lines
+
+    if sys.stdout.isatty():
+        return click.echo
+    write = json_lines(level)
+    return lambda text: write({"level": "info", "logger": "gateway.release", "message": text})
 
 
 def _settings(*need: str) -> gateway_settings.Settings:

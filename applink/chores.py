@@ -21,9 +21,11 @@ from applink.item_work import ItemWork, Limits, Maker, backoff
 from applink.outbox import EVENT, Owed
 from applink.quotes import IfDraftExists, QuoteOrder
 from applink.transactions import Transactions
+from applink.work_log import about_it
 from models.database import set_org
 
 log = logging.getLogger("gateway.worker")
+metrics = logging.getLogger("gateway.metrics")
 
 CALL_SECONDS: Final = 30.0
 SETTLE_LEASE_SECONDS: Final = 60.0
@@ -53,6 +55,7 @@ class Chores:
         self._maker = maker
         self._limits = limits
         self._work = work
+        self._counted: dict[str, int] = {}
 
     def all(self) -> tuple[tuple[str, float, Callable[[], bool]], ...]:
         """Name, seconds between two rounds, function."""
@@ -92,10 +95,13 @@ class Chores:
         return some
 
     def figures(self) -> bool:
-        """One line of the log a minute: the queue as `gateway status` shows it, and what this worker has done."""
+        """One line of metrics a minute: the queue as `gateway status` shows it, and what this worker has done since."""
         found = self._transactions.run(status.figures)
-        counts = " ".join(f"{name}={count}" for name, count in sorted(self._work.counts.items()))
-        log.info("worker=%s %s %s", self._name, found.line(), counts)
+        done = dict(self._work.counts.items())
+        since = {name: count - self._counted.get(name, 0) for name, count in sorted(done.items())}
+        self._counted = done
+        counts = [f"count#items.{name}={count}" for name, count in since.items()]
+        metrics.info(" ".join([f"worker={self._name}", found.line(), *counts]))
         return False
 
     def probe(self) -> bool:
@@ -174,6 +180,7 @@ class Chores:
             self._tell(owed)
         return bool(taken)
 
+    @about_it
     def _tell(self, owed: Owed) -> None:
         if owed.seconds_left <= 0:
             return self._too_late(owed)

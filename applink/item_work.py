@@ -41,6 +41,7 @@ from applink.quotes import IfDraftExists, Made, QuoteOrder
 from applink.soql import select
 from applink.tally import Tally
 from applink.transactions import DatabaseAway, Transactions
+from applink.work_log import about_it
 from models.database import set_org
 
 log = logging.getLogger("gateway.worker")
@@ -126,6 +127,7 @@ class ItemWork:
         self._ending = ending
         self._failures = Tally()
 
+    @about_it
     def do(self, item: ClaimedItem, claimed_at: float) -> None:
         """Bring an item to an end, or to its next try."""
         ends = claimed_at + self._limits.lease_seconds
@@ -318,9 +320,8 @@ class ItemWork:
 
     def _count(self, what: str, item: ClaimedItem, code: str = "") -> None:
         self.counts.add(what)
-        level = logging.DEBUG if what == "made" else logging.INFO
-        log.log(level, "item=%s job=%s org=%s outcome=%s%s", item.item_id, item.job_id, item.org_id, what,
-                f" code={code}" if code else "")  # fmt: skip
+        log.info("item=%s job=%s org=%s outcome=%s%s", item.item_id, item.job_id, item.org_id, what,
+                 f" code={code}" if code else "")  # fmt: skip
 
 
 def _order(item: ClaimedItem) -> QuoteOrder:

@@ -45,13 +45,18 @@ class Figures:
     paused: tuple[Pause, ...]
 
     def line(self) -> str:
-        """As name=value."""
-        shown = (
-            "waiting", "later", "running", "lost", "jobs_open", "intents_open", "callbacks_due", "callbacks_overdue",
-            "workers", "at_work", "connections",
-        )  # fmt: skip
-        parts = [f"{name}={getattr(self, name)}" for name in shown]
-        return " ".join([*parts, f"oldest_wait_seconds={self.oldest_wait_seconds:.1f}", f"paused={len(self.paused)}"])
+        """As metrics that Heroku's log drains read."""
+        parts = [f"sample#{metric}={getattr(self, name)}" for name, metric in METRICS.items()]
+        return " ".join([*parts, f"sample#orgs.paused={len(self.paused)}",
+                         f"measure#queue.oldest_wait={self.oldest_wait_seconds:.1f}s"])  # fmt: skip
+
+
+METRICS: Final = {
+    "waiting": "queue.waiting", "later": "queue.later", "running": "queue.running", "lost": "queue.lost",
+    "jobs_open": "jobs.open", "intents_open": "intents.open", "callbacks_due": "callbacks.due",
+    "callbacks_overdue": "callbacks.overdue", "workers": "workers.connected", "at_work": "workers.at_work",
+    "connections": "database.connections",
+}  # fmt: skip
 
 
 def connection_name() -> str:

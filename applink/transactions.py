@@ -63,7 +63,7 @@ class Transactions:
         if self.away_since is None:
             self.away_since = time.monotonic()
         seconds = min(LONGEST_WAIT_SECONDS, 0.05 * 4 ** min(failures, 8)) * random.uniform(0.5, 1.0)
-        log.warning("database trouble=%s state=%s failures=%d wait_seconds=%.1f",
+        log.warning("database=away trouble=%s state=%s failures=%d wait_seconds=%.1f",
                     type(error).__name__, _state(error) or "-", failures, seconds)  # fmt: skip
         over = until is not None and time.monotonic() + seconds > until
         if over or self._ending.wait(seconds):
@@ -71,7 +71,7 @@ class Transactions:
 
     def _is_back(self) -> None:
         if self.away_since is not None:
-            log.warning("database back=yes after_seconds=%.1f", time.monotonic() - self.away_since)
+            log.warning("database=back after_seconds=%.1f", time.monotonic() - self.away_since)
             self.away_since = None
 
 

@@ -27,7 +27,7 @@ from simulator.running import Simulator, free_port, running
 HOME = database.HOME / "operations"
 OPTIONS = {"max_connections": "200", "shared_buffers": "512MB"}
 DELAY_MS = 20.0
-STARTED = "started=yes"
+STARTED = '"started": true'
 """What a worker logs when it begins."""
 
 

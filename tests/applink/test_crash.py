@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -39,6 +40,10 @@ SETTINGS = {
     "ORG_CONCURRENCY": "6",
     "SHUTDOWN_SECONDS": "20",
 }
+
+
+STARTED, ENDED = '"started": true', '"ended": true'
+"""What the first and the last line of a worker have."""
 
 
 @pytest.fixture(scope="module")
@@ -209,15 +214,15 @@ def test_ended_by_sigterm_twenty_times(engine: Engine, database_url: str, org: S
         job_id, callback_id = submit(engine, org, ids)
         for turn in range(20):
             if turn % 5:  # else perhaps while it is being loaded
-                running_now.wait_for(turn % 2, "started=yes")
+                running_now.wait_for(turn % 2, STARTED)
             time.sleep(chance.uniform(0.1, 1.0))
             begun, open_still = time.monotonic(), row(engine, job_id).finished_at is None
             running_now.send(turn % 2, signal.SIGTERM)
             ended_by = running_now.processes[turn % 2].wait(20)
             slowest = max(slowest, time.monotonic() - begun)
-            if running_now.lines(turn % 2, "started=yes"):
-                (line,) = running_now.lines(turn % 2, "ended=yes")
-                assert ended_by == 0 and "left_under_way=0" in line, log.read_text()[-2000:]
+            if running_now.lines(turn % 2, STARTED):
+                (line,) = running_now.lines(turn % 2, ENDED)
+                assert ended_by == 0 and json.loads(line)["left_under_way"] == 0, log.read_text()[-2000:]
                 at_work += open_still
             else:
                 assert ended_by in (0, -signal.SIGTERM), "it was not there yet"
@@ -225,7 +230,8 @@ def test_ended_by_sigterm_twenty_times(engine: Engine, database_url: str, org: S
         finished(engine, job_id, 60, log)
     check(engine, org, ids, job_id, callback_id)
     assert at_work >= 5, "several ended in the middle of the job"
-    spent = [line for line in log.read_text().splitlines() if "outcome=" in line and "outcome=given_back" not in line]
+    said = [json.loads(line) for line in log.read_text().splitlines() if '"outcome"' in line]
+    spent = [line for line in said if line["outcome"] not in ("made", "given_back")]
     assert spent == [], "no attempt is spent by an end"
     assert org.most_under_way()["calls"]["worker@acme.example"] <= int(SETTINGS["ORG_CONCURRENCY"])
     print(f"slowest end {slowest:.1f} s")
@@ -270,4 +276,4 @@ def test_a_frozen_worker_comes_back_too_late(engine: Engine, database_url: str, 
         finished(engine, job_id, 60, log)
     check(engine, org, ids, job_id, callback_id)
     assert too_late, "no worker was frozen with an item in hand"
-    assert "outcome=lease_lost" in log.read_text(), "whoever came back has seen it"
+    assert '"outcome": "lease_lost"' in log.read_text(), "whoever came back has seen it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -150,7 +151,18 @@ def test_the_worker_works_and_ends_on_sigterm(
         working.kill()
         working.wait()
     said = log.read_text()
-    assert "ended=yes left_under_way=0" in said
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    (begun,), (ended,) = ([one for one in lines if word in one] for word in ("started", "ended"))
+    assert begun["level"] == "info" and begun["concurrency"] == 8 and ended["left_under_way"] == 0
+    items = [one for one in lines if one.get("outcome") == "made"]
+    assert len(items) == 5 and {one["job"] for one in items} == {str(job_id)} and {one["org"] for one in items} == {org}
+    assert all(one["ms"]["total"] > 0 and one["request_id"] == "request-1" and one["item"] for one in items), items
+    (metrics,) = [line for line in said.splitlines() if not line.startswith("{")]
+    assert (
+        metrics.startswith("worker=")
+        and " sample#queue.waiting=" in metrics
+        and "sample#workers.connected=1" in metrics
+    )
     assert simulator.environment["HEROKU_APPLINK_TOKEN"] not in said and "Bearer" not in said
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -139,3 +140,19 @@ def test_doctor_says_what_is_well(gateway: Gateway) -> None:
     result = gateway("doctor")
     assert "ok     settings" in result.output and "Traceback" not in result.output
     assert all(line.startswith(("ok ", "WRONG ")) for line in result.output.splitlines())
+
+
+def test_a_release_is_told_in_json_lines(gateway: Gateway) -> None:
+    """Its output is a log on Heroku; a person at a terminal reads words."""
+    done = gateway("migrate")
+    lines = [json.loads(line) for line in done.output.splitlines()]
+    assert done.exit_code == 0 and all(line.keys() == {"at", "level", "logger", "message"} for line in lines)
+    assert [line["message"].partition(";")[0] for line in (lines[0], lines[-1])] == [
+        "migrating to heads", "schema is current",
+    ]  # fmt: skip
+
+
+def test_the_level_of_the_log_holds_for_a_release(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "warning")
+    done = gateway("migrate")
+    assert (done.exit_code, done.output) == (0, "")
