@@ -6,6 +6,7 @@ import os
 import sys
 
 import settings as gateway_settings
+from odata.protocol.log_records import gunicorn_log
 
 try:
     _settings = gateway_settings.load(need=("DATABASE_URL", "GATEWAY_SECRET"))
@@ -53,4 +54,5 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 accesslog = None  # the application writes one line a request itself
 # gunicorn's own debug lines hold request paths, and so the literals of key predicates.
 loglevel = "info" if _settings.log_level == "debug" else _settings.log_level
+logconfig_dict = gunicorn_log(loglevel)
 proc_name = "gateway"

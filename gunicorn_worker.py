@@ -124,9 +124,9 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
         error = refusal(exc, self.cfg, path)
         request_id = str(uuid.uuid4())
         if isinstance(error, errors.InternalError):
-            log.error("request %s failed outside of the application", request_id, exc_info=exc)
+            log.error("request_id=%s failed=outside_of_the_application", request_id, exc_info=exc)
         else:
-            log.warning("request %s refused: %s %s", request_id, error.status, type(exc).__name__)
+            log.warning("request_id=%s status=%d error=%s", request_id, error.status, type(exc).__name__)
         try:
             util.write_nonblock(client, answer(error, request_id, path))
             util.close_graceful(client)  # a plain close with unread bytes would reset the answer away

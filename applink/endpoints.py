@@ -201,9 +201,9 @@ def _as_error(problem: Exception, request_id: str) -> OperationError:
         return problem
     state = str(getattr(getattr(problem, "orig", None), "sqlstate", None) or "08")
     if isinstance(problem, NoConnection) or (isinstance(problem, DBAPIError) and state[:2] in BRIEF_OUTAGES):
-        log.warning("request %s: the database could not serve it (%s)", request_id, state)
+        log.warning("request_id=%s database=away state=%s", request_id, state)
         return Unavailable("The database cannot serve this now; nothing was done in the org.", retry_after_seconds=2)
-    log.error("request %s failed", request_id, exc_info=problem)
+    log.error("request_id=%s failed=yes", request_id, exc_info=problem)
     return OperationError("The gateway has a defect here.", code="InternalError")
 
 

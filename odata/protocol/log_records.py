@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from json import JSONEncoder
-from typing import Final
+from typing import Any, Final
 
 METRICS: Final = "gateway.metrics"
 """The logger whose messages are lines of their own, as Heroku's log drains read them."""
@@ -60,6 +60,18 @@ def log_json(level: str, about: Callable[[], Mapping[str, object]] = dict) -> No
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines(about))
     logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+def gunicorn_log(level: str) -> dict[str, Any]:
+    """The same for a web server: its setting `logconfig_dict`."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonLines}},
+        "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+        "root": {"level": level.upper(), "handlers": ["out"]},
+        "loggers": {"gunicorn.error": {"level": level.upper(), "handlers": [], "propagate": True}},
+    }
 
 
 def _value(name: str, said: str) -> object:

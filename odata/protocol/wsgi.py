@@ -99,7 +99,7 @@ def _serve(http: Http, environ: Environ, start_response: Callable[..., Any]) -> 
     except ODataError as problem:
         reply = _refused(problem, asked, request_id)
     except Exception:
-        log.exception("request %s failed", request_id)
+        log.exception("request_id=%s failed=yes", request_id)
         reply = _refused(InternalError("The service has a defect here."), asked, request_id)
     trace.stages["total"] = (perf_counter() - started) * 1000
     answered, chunks = _sent(http, asked, reply, trace, request_id)

@@ -142,6 +142,20 @@ def test_one_json_object_a_request(server: tuple[web.Web, str, str]) -> None:
     assert unknown["org"] is None and unknown["error"] == "Unauthorized"
 
 
+def test_every_line_is_json_or_metrics(server: tuple[web.Web, str, str]) -> None:
+    """Also what the web server says itself, and of what it refuses itself."""
+    started, _, _ = server
+    refused = exchange(started.port, b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n")
+    ends = time.monotonic() + 10
+    while refused.headers["x-request-id"] not in (log := started.log.read_text()):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    lines = [json.loads(line) for line in log.splitlines() if not line.startswith("process=")]
+    (line,) = [one for one in lines if one.get("request_id") == refused.headers["x-request-id"]]
+    assert (line["level"], line["status"], line["error"]) == ("warning", 400, "InvalidHeaderName")
+    assert any(str(one.get("message")).startswith("Listening at") for one in lines)
+
+
 def _get(port: int, authorization: str, target: str, header: str = "X: y") -> Answer:
     target = target.replace(" ", "%20")
     lines = ("Host: x", f"Authorization: {authorization}", header, "Connection: close", "", "")

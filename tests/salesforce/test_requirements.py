@@ -371,7 +371,7 @@ def test_30_one_line_a_request(session_url: str, tmp_path_factory: pytest.TempPa
         answer = adapter.get(encoded_plainly("Quotes?$filter=status eq 'a canary'&$count=true&$top=5"))
         missing = adapter.get("Nope?$top=5")
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    by_id = {line["request_id"]: line for line in lines}
+    by_id = {line["request_id"]: line for line in lines if "request_id" in line}
     line = by_id[answer.headers["x-request-id"]]
     assert line["set"] == "Quotes" and line["options"] == ["filter", "count", "top"] and line["status"] == 200
     assert line["rows"] == 0 and line["bytes"] == len(answer.body) and line["who"] == "salesforce"
