@@ -14,7 +14,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Literal as OneOf
@@ -203,12 +203,20 @@ def _guid(type: PrimitiveType, kind: str, text: str) -> str:
 
 
 def _date(type: PrimitiveType, kind: str, text: str) -> str:
-    """A date; or a point in time, of which only the date in UTC at midnight is meant (see `values.utc_midnight`)."""
+    """A date; or a point in time, of which the day in UTC is meant (see `values.utc_midnight`)."""
     if kind in ("datetimeoffset", "string") and "T" in text.upper():
-        return _date_time_offset(type, kind, text).partition("T")[0]
+        return _utc_day(datetime.fromisoformat(_date_time_offset(type, kind, text)))
     if kind not in ("date", "string"):
         raise _refuse(type, text, "2026-01-31 is its form")
     return _calendar_day(type, text)
+
+
+def _utc_day(moment: datetime) -> str:
+    """The day in UTC as PostgreSQL writes it; where that is beyond Edm's years, the day next to them."""
+    try:
+        return moment.astimezone(UTC).date().isoformat()
+    except OverflowError:
+        return "0001-12-31 BC" if moment.year == 1 else "10000-01-01"
 
 
 def _calendar_day(type: PrimitiveType, text: str) -> str:

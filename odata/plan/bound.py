@@ -38,7 +38,7 @@ class Variable:
     set: EntitySet
     source: Variable | None = None
     navigation: NavigationProperty | None = None
-    key: tuple[tuple[Property, Value], ...] = ()
+    key: tuple[tuple[Property, Value | Null], ...] = ()
 
     def follow(self, navigation: NavigationProperty) -> Variable:
         """The entity behind a single-valued navigation property."""

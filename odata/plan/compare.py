@@ -256,7 +256,7 @@ def _date(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bo
     if not (scope.lenient and moment):
         check_kind(literal, DATE, described(left), scope)
     if moment and not scope.guards.ask("utc_midnight", literal):
-        return Comparison(operator, cast_to(left, DATE_TIME_OFFSET), literal_value(literal, DATE_TIME_OFFSET))
+        return _within_a_day(operator, _stored(left), literal)
     if isinstance(left, FunctionCall) and left.name == "date" and scope.guards.ask("plain_day", literal):
         return _period(operator, left.arguments[0], literal, "day", DATE)
     return Comparison(operator, _stored(left), literal_value(literal, DATE))
@@ -268,7 +268,17 @@ def _date_time_offset(operator: Operator, left: Bound, literal: Literal, scope: 
     stored = _stored(left)
     if stored is not left and scope.guards.ask("utc_midnight", literal):
         return Comparison(operator, stored, literal_value(literal, DATE))
+    if stored is not left:
+        return _within_a_day(operator, stored, literal)
     return Comparison(operator, left, literal_value(literal, DATE_TIME_OFFSET))
+
+
+def _within_a_day(operator: Operator, date: Bound, literal: Literal) -> Bound:
+    """A date, which is the start of its day in UTC, against a point in time: never equal to one within a day."""
+    day = literal_value(literal, DATE)
+    if operator in ("eq", "ne"):
+        return Constant(operator == "ne")
+    return Comparison("gt" if operator in ("gt", "ge") else "le", date, day)
 
 
 def _enum(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bound:

@@ -138,8 +138,8 @@ def described(bound: Bound) -> str:
     return f"an expression of {type_of(bound).name}"
 
 
-def key_value(expression: Expression, property: Property, scope: Scope) -> Value:
-    """The value of a key predicate for a key property.
+def key_value(expression: Expression, property: Property, scope: Scope) -> Value | Null:
+    """The value of a key predicate for a key property; Null for one that no entity has.
 
     Quoted Guids and numbers are taken in the salesforce profile; record ids of 15 characters are widened.
     Raises: BadRequest for anything but a literal, TypeMismatch, InvalidLiteral.
@@ -150,8 +150,14 @@ def key_value(expression: Expression, property: Property, scope: Scope) -> Value
             f"The key property {property.name} takes a literal of {property.type.name}.", target=property.name
         )
     if property.storage is DATE:
-        if literal.kind not in ("date", "datetimeoffset" if property.type is DATE_TIME_OFFSET else "string"):
-            raise mismatch(f"'{property.name}'", property.type, literal)
-        return literal_value(literal, DATE)
+        return _date_key(literal, property, scope)
     check_kind(literal, property.storage, f"'{property.name}'", scope)
     return literal_value(literal, property.storage, "widen_record_id" if property.exposed.record_id else None)
+
+
+def _date_key(literal: Literal, property: Property, scope: Scope) -> Value | Null:
+    """A date in every form that a filter takes; a point in time within a day is no key of an entity."""
+    if not (scope.lenient and literal.kind in ("date", "datetimeoffset", "string")):
+        check_kind(literal, property.type, f"'{property.name}'", scope)
+    value = literal_value(literal, DATE)
+    return value if scope.guards.ask("utc_midnight", literal) else Null(DATE)

@@ -12,7 +12,7 @@ from typing import Literal as OneOf
 
 from odata.edm.model import EntitySet, Model, NavigationProperty, Property
 from odata.errors import BadRequest, NotFound, Unsupported
-from odata.plan.bound import Value, Variable
+from odata.plan.bound import Null, Value, Variable
 from odata.plan.literals import key_value
 from odata.plan.plans import PathStep
 from odata.plan.scope import Scope, nearest
@@ -147,7 +147,7 @@ def _keyed(step: PathStep, segment: Segment, scope: Scope) -> PathStep:
 
 def key_predicate(
     entity_set: EntitySet, given: tuple[KeyValue | Argument, ...], scope: Scope
-) -> tuple[tuple[Property, Value], ...]:
+) -> tuple[tuple[Property, Value | Null], ...]:
     """The key predicate in order of the key's declaration; one lone value stands for a single key property."""
     if len(given) == 1 and given[0].name is None and len(entity_set.key) == 1:
         return ((entity_set.key[0], key_value(given[0].value, entity_set.key[0], scope)),)

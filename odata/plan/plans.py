@@ -10,7 +10,7 @@ from typing import Literal as OneOf
 from typing import TypeAlias
 
 from odata.edm.model import EntitySet, NavigationProperty, Property
-from odata.plan.bound import Bound, Place, Value, Variable, has_moment
+from odata.plan.bound import Bound, Null, Place, Value, Variable, has_moment
 from odata.plan.values import Guard
 
 Kind: TypeAlias = OneOf["collection", "entity", "property", "value", "count"]
@@ -29,12 +29,12 @@ class OrderKey:
 class PathStep:
     """One entity or collection on the way of the resource path.
 
-    variable: the entities of this step. key: (property, value) pairs of its key predicate, or (). navigation: how it
-    was reached from the step before, None for the first. conditions: of /$filter segments.
+    variable: the entities of this step. key: (property, value) pairs of its key predicate, or (); Null for a value that
+    no entity has. navigation: how it was reached from the step before, None for the first.
     """
 
     variable: Variable
-    key: tuple[tuple[Property, Value], ...] = ()
+    key: tuple[tuple[Property, Value | Null], ...] = ()
     navigation: NavigationProperty | None = None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from odata.edm.record_ids import widen_record_id
@@ -135,9 +135,13 @@ def _utc_midnight(kind: str, text: str) -> Hashable:
     """Whether a point in time (or a date) is the start of a day in UTC."""
     if not _timed(kind, text):
         return True
-    clock = text.upper().partition("T")[2].replace(" ", "+")
-    digits, zone = (clock[:-1], "Z") if clock.endswith("Z") else (clock[:-6], clock[-6:])
-    return zone[1:] in ("", "00:00") and not any(character in "123456789" for character in digits)
+    try:
+        moment = datetime.fromisoformat(DATE_TIME_OFFSET.convert(kind, text))
+    except InvalidLiteral:
+        return False
+    since_midnight = timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
+    since_midnight += timedelta(microseconds=moment.microsecond) - (moment.utcoffset() or timedelta())
+    return not since_midnight % timedelta(days=1)
 
 
 def _in_utc(kind: str, text: str) -> Hashable:

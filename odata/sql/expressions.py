@@ -337,9 +337,9 @@ class _Writer:
         """A sub-select of one value, which PostgreSQL computes once for all rows."""
         inner = self.sources.inner(node.variable)
         value = _Writer(inner, self.binder).exact(node.operand)
-        key = [inner.column(node.variable, property) == self.binder(wanted) for property, wanted in node.variable.key]
+        conditions = [inner.predicate, *inner.keyed(node.variable, node.variable.key, self.binder)]
         source = inner.from_clause
-        return select(value).select_from(source).where(inner.predicate, *key).correlate_except(source).scalar_subquery()
+        return select(value).select_from(source).where(*conditions).correlate_except(source).scalar_subquery()
 
     def _search(self, node: SearchMatch) -> Sql:
         pattern = self.binder(node.value)

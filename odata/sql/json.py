@@ -54,7 +54,7 @@ def member_name(name: str) -> ColumnElement[str]:
 def json_value(column: Column, property: Property, rendition: Rendition) -> Column:
     """The expression whose to_json is the property's JSON value."""
     if property.type is not property.storage:
-        return PUBLISHED_DATES[property.type.name](column)
+        return PUBLISHED_DATES[property.type.name](_day(column, property))
     if rendition.ieee754 and property.type.name in ("Edm.Int64", "Edm.Decimal"):
         return cast(column, Text)
     form = JSON_FORMS.get(property.type.name)
@@ -148,6 +148,8 @@ def entity_url(columns: Columns, entity_set: EntitySet) -> Column:
 
 
 def _key_literal(column: Column, property: Property) -> Column:
+    if property.type is not property.storage:
+        column = PUBLISHED_DATES[property.type.name](column)
     text: Column = cast(column, Text)
     if property.type.name == "Edm.DateTimeOffset":
         text = func.replace(

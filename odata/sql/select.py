@@ -181,9 +181,7 @@ def _conditions(plan: ReadPlan, context: Context, sources: Sources) -> list[Colu
 def _path(steps: tuple[PathStep, ...], context: Context, sources: Sources) -> list[ColumnElement[bool]]:
     """Conditions on the last step: its key, and that the steps before it lead to it."""
     *before, last = steps
-    conditions = [
-        context.mapping.column(sources.root, property) == context.binds(value) for property, value in last.key
-    ]
+    conditions = sources.keyed(last.variable, last.key, context.binds)
     if last.navigation is not None:
         conditions.append(exists(_leading(tuple(before), last, context, sources)))
     return conditions

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from sqlalchemy import and_
+from sqlalchemy import Boolean, and_, literal_column
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import Alias, FromClause
 
 from odata.edm.model import NavigationProperty, Property
 from odata.mapping import Mapping as Tables
-from odata.plan.bound import Variable
+from odata.plan.bound import Null, Value, Variable
+from odata.sql.binds import Binder
 
 
 class Sources:
@@ -75,6 +76,17 @@ class Sources:
         return and_(
             *(self.mapping.column(target, there) == self.mapping.column(here, own) for own, there in navigation.on)
         )
+
+    def keyed(
+        self, variable: Variable, key: tuple[tuple[Property, Value | Null], ...], binder: Binder
+    ) -> list[ColumnElement[bool]]:
+        """The conditions of a key predicate; no entity has a Null."""
+        return [
+            literal_column("false", Boolean())
+            if isinstance(value, Null)
+            else self.column(variable, property) == binder(value)
+            for property, value in key
+        ]
 
     def _alias(self, variable: Variable) -> Alias:
         return self.mapping.alias(variable.set, f"t{next(self._names)}")

@@ -63,8 +63,8 @@ def client(seeded_url: str, infinite_url: str) -> Iterator[Callable[[dict[str, s
     opened: list[Client] = []
 
     def make(directions: dict[str, str]) -> Client:
-        name, _, number = directions.get("With", "").partition("=")
-        changed: dict[str, Any] = {name: int(number)} if name else {}
+        name, _, text = directions.get("With", "").partition("=")
+        changed: dict[str, Any] = {name: int(text) if text.isdecimal() else text} if name else {}
         of_everything = directions.get("Of") == "everything"
         opened.append(
             Client(

@@ -180,7 +180,9 @@ def test_plain_comparisons_conclude_little(text: str) -> None:
     ("published", "text", "profile", "stored"),
     [
         ("Edm.DateTimeOffset", "Date eq 2026-03-31T00:00:00Z", "strict", True),
-        ("Edm.DateTimeOffset", "Date gt 2026-03-31T12:00:00Z", "strict", False),
+        ("Edm.DateTimeOffset", "Date gt 2026-03-31T12:00:00Z", "strict", True),
+        ("Edm.DateTimeOffset", "Date le 2026-03-31T00:00:00-02:00", "strict", True),
+        ("Edm.Date", "Date lt 2026-03-31T12:00:00Z", "salesforce", True),
         ("Edm.DateTimeOffset", "Date eq 2026-03-31", "salesforce", True),
         ("Edm.DateTimeOffset", "year(Date) eq 2026", "strict", True),
         ("Edm.String", "Date eq '2026-03-31'", "strict", True),
