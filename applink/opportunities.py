@@ -26,8 +26,8 @@ OVERRIDE: Final = "DiscountOverride__c"
 _FIELDS: Final = ("Id", "Name", "CloseDate", "AccountId", "Account.Name", "OwnerId", "Pricebook2Id")
 _OPTIONAL: Final = (CURRENCY, OVERRIDE)
 _LINE_FIELDS: Final = (
-    "Id", "Quantity", "UnitPrice", "PricebookEntryId", "PricebookEntry.Pricebook2Id", "Product2Id", "Product2.Name",
-    "Product2.ProductCode",
+    "Id", "Quantity", "UnitPrice", "PricebookEntryId", "PricebookEntry.Pricebook2Id", "PricebookEntry.IsActive",
+    "Product2Id", "Product2.Name", "Product2.ProductCode",
 )  # fmt: skip
 _SORT: Final = "SortOrder"
 _OPTIONAL_OF_LINE: Final = ("ListPrice", "Description", _SORT)
@@ -141,6 +141,7 @@ def _line(record: Record) -> LineToPrice:
         list_price=number(record.get("ListPrice")),
         pricebook_entry_id=record["PricebookEntryId"],
         pricebook_id=value(record, "PricebookEntry.Pricebook2Id"),
+        entry_is_active=value(record, "PricebookEntry.IsActive") is not False,
         product_id=record["Product2Id"],
         product_code=value(record, "Product2.ProductCode"),
         description=record.get("Description"),

@@ -44,7 +44,7 @@ from applink.org_quotes import OrgQuote
 from applink.quote_order import IfDraftExists, QuoteOrder, Through
 from applink.quote_rows import Event, LineRow, QuoteRow
 from applink.quote_work import QuoteChange
-from models.pricing import OpportunityToPrice, PricedQuote, PricingDefaults, price
+from models.pricing import OpportunityToPrice, PricedQuote, PricingDefaults, check_entries, price
 from models.pricing_errors import PricingError
 
 
@@ -120,7 +120,7 @@ class Quotes:
 
     def preview(self, opportunity_id: str, org: Org, *, deadline: float) -> PricedQuote:
         """What the quote would be. Nothing is written. Raises: OpportunityNotFound, NotPriceable."""
-        priced = self._priced(self._opportunity(opportunity_id, org, deadline), org.org_id, on=self._day())
+        priced = self._priced_new(self._opportunity(opportunity_id, org, deadline), org.org_id)
         quote_graph.check_size(priced.line_count)
         return priced
 
@@ -139,6 +139,15 @@ class Quotes:
             raise OpportunityNotFound(f"No opportunity {opportunity_id}, or {org.username} may not see it.")
         return read[opportunity_id]
 
+    def _priced_new(self, opportunity: OpportunityToPrice, org_id: str, *, revision: int = 1) -> PricedQuote:
+        """Priced for a quote that is not there yet."""
+        priced = self._priced(opportunity, org_id, on=self._day(), revision=revision)
+        try:
+            check_entries(opportunity)
+        except PricingError as error:
+            raise NotPriceable(error.message, code=error.code) from None
+        return priced
+
     def _priced(self, opportunity: OpportunityToPrice, org_id: str, *, on: date, revision: int = 1) -> PricedQuote:
         known = rules.of_org(self.engine, org_id)
         try:
@@ -156,7 +165,7 @@ class Quotes:
         deadline: float,
     ) -> Made:
         revision = draft.revision + 1 if draft else 1
-        priced = self._priced(opportunity, order.org_id, on=self._day(), revision=revision)
+        priced = self._priced_new(opportunity, order.org_id, revision=revision)
         line_object = setup.described(org, "QuoteLineItem", deadline=deadline)
         nodes = quote_graph.of(priced, order.gateway_key, line_object)
         row, lines = quote_order.expected(order, priced, org), quote_order.lines_of(priced)

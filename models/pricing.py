@@ -17,6 +17,7 @@ from models.currencies import ARITHMETIC, STORED_DECIMALS, amount_decimals, coar
 from models.discounts import Discount, DiscountRule, decide
 from models.pricing_errors import (
     AmountTooLarge,
+    InactivePriceBookEntry,
     InvalidCurrency,
     InvalidDiscount,
     InvalidPrice,
@@ -40,7 +41,8 @@ NOTE_LENGTH: Final = 255
 class LineToPrice:
     """A line of an opportunity. unit_price: its sales price. list_price: the price book's, compared for the note only.
 
-    pricebook_id is the price book of the line's entry; ids have 18 characters.
+    pricebook_id is the price book of the line's entry; entry_is_active: whether the org takes it for a new line. Ids
+    have 18 characters.
     """
 
     line_item_id: str
@@ -50,6 +52,7 @@ class LineToPrice:
     pricebook_entry_id: str | None
     pricebook_id: str | None
     list_price: Decimal | None = None
+    entry_is_active: bool = True
     product_id: str | None = None
     product_code: str | None = None
     description: str | None = None
@@ -165,6 +168,17 @@ def price(opportunity: OpportunityToPrice, rules: Sequence[DiscountRule], *, on:
             revision=revision,
             lines=lines,
         )
+
+
+def check_entries(opportunity: OpportunityToPrice) -> None:
+    """Whether the org would take every line as one of a new quote; of a quote that is made it is not asked.
+
+    Raises: InactivePriceBookEntry, which names the first line that has one.
+    """
+    for number, line in enumerate(opportunity.lines, start=1):
+        if not line.entry_is_active:
+            what = "its price book entry is inactive; activate it, or choose another product."
+            raise _Item(number, line).fault(InactivePriceBookEntry, what)
 
 
 def quote_name(opportunity_name: str, revision: int) -> str:

@@ -1,7 +1,7 @@
 """Why an opportunity cannot be priced as it stands. Somebody has to change it, so trying again does not help.
 
 PricingError 422   code = class name; line_number and line_item_id where one line is at fault
-|__ NoLines  NoPriceBook  LineOutsidePriceBook  InvalidQuantity  InvalidPrice
+|__ NoLines  NoPriceBook  LineOutsidePriceBook  InactivePriceBookEntry  InvalidQuantity  InvalidPrice
 |__ InvalidDiscount  InvalidCurrency  AmountTooLarge
 """
 
@@ -37,6 +37,10 @@ class NoPriceBook(PricingError):
 
 class LineOutsidePriceBook(PricingError):
     """A line has no price book entry, or one of another price book than the opportunity's."""
+
+
+class InactivePriceBookEntry(PricingError):
+    """The price book entry of a line is inactive, and the org takes none for a new quote."""
 
 
 class InvalidQuantity(PricingError):

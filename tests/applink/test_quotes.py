@@ -144,6 +144,7 @@ def test_names_of_all_kinds(shop: Shop, work_org: Org, simulator: Simulator) -> 
         ("no_lines", "NoLines"),
         ("no_price_book", "NoLines"),
         ("other_price_book", "LineOutsidePriceBook"),
+        ("inactive_entry", "InactivePriceBookEntry"),
         ("override_wrong", "InvalidDiscount"),
         ("too_many_lines", "TooManyLines"),
     ],
@@ -159,9 +160,10 @@ def test_what_cannot_be_priced(shop: Shop, work_org: Org, simulator: Simulator, 
 
 
 def test_what_the_org_refuses(shop: Shop, work_org: Org, simulator: Simulator) -> None:
+    simulator.fault("POST /composite/graph", refuse="FIELD_CUSTOM_VALIDATION_EXCEPTION", status=400)
     with pytest.raises(Refused) as refused:
-        shop.make(work_org, shop.order(work_org, simulator.special("inactive_entry")))
-    assert refused.value.code == "FIELD_INTEGRITY_EXCEPTION" and "inactivated" in refused.value.message
+        shop.make(work_org, shop.order(work_org, simulator.special("plain")))
+    assert refused.value.code == "FIELD_CUSTOM_VALIDATION_EXCEPTION"
     assert not simulator.records("Quote")
 
 

@@ -21,9 +21,19 @@ from models import database, pricing_errors, region_country
 from models.currencies import CURRENCY_DECIMALS, amount_decimals
 from models.discount_rule import DEFAULT_RATES, FIRST_DAY
 from models.discounts import DiscountRule
-from models.pricing import LineToPrice, OpportunityToPrice, PricedQuote, PricingDefaults, org_total, price, quote_name
+from models.pricing import (
+    LineToPrice,
+    OpportunityToPrice,
+    PricedQuote,
+    PricingDefaults,
+    check_entries,
+    org_total,
+    price,
+    quote_name,
+)
 from models.pricing_errors import (
     AmountTooLarge,
+    InactivePriceBookEntry,
     InvalidCurrency,
     InvalidDiscount,
     InvalidPrice,
@@ -171,6 +181,7 @@ REFUSED: list[tuple[type[PricingError], OpportunityToPrice]] = [
     (LineOutsidePriceBook, opportunity(line(), line(pricebook_id="01sbZ0000000002QAA"))),
     (LineOutsidePriceBook, opportunity(line(), line(pricebook_id=None))),
     (LineOutsidePriceBook, opportunity(line(), line(pricebook_entry_id=None))),
+    (InactivePriceBookEntry, opportunity(line(), line(entry_is_active=False))),
     (InvalidQuantity, opportunity(line(), line(quantity=None))),
     (InvalidQuantity, opportunity(line(), line(quantity="-0.01"))),
     (InvalidQuantity, opportunity(line(), line(quantity="0.125"))),
@@ -200,11 +211,16 @@ REFUSED: list[tuple[type[PricingError], OpportunityToPrice]] = [
 def test_what_is_not_priced(kind: type[PricingError], refused: OpportunityToPrice) -> None:
     with pytest.raises(kind) as caught:
         price(refused, RULES, on=DAY, defaults=DEFAULTS)
+        check_entries(refused)
     assert (caught.value.code, caught.value.status) == (kind.__name__, 422)
     assert len(caught.value.message) <= 1000
     if caught.value.line_number:
         assert caught.value.line_number == 2 and caught.value.line_item_id == refused.lines[1].line_item_id
         assert caught.value.message.startswith("Line 2 (Panel): ")
+
+
+def test_a_quote_that_is_made_is_priced_again_whatever_became_of_its_entries() -> None:
+    assert priced(line(entry_is_active=False)) == priced(line())
 
 
 @pytest.mark.parametrize("percent", ["-1", "101", "NaN", "1E+999999"])
