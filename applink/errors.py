@@ -6,7 +6,8 @@
     |__ NotAuthenticated 401            ContextMissing  TokenRejected
     |__ NotAllowed 403                  OrgNotAllowed
     |__ NotFound 404                    OpportunityNotFound  QuoteNotFound  JobNotFound
-    |__ Conflict 409                    SetupRequired  KeyReused  QuoteChanged  JobNotFinished  JobFinished
+    |__ Conflict 409                    SetupRequired  KeyReused  QuoteChanged  QuoteDeleted  JobNotFinished
+    |                                   JobFinished
     |__ PayloadTooLarge 413
     |__ UnsupportedMediaType 415        no JSON, or in another charset than UTF-8
     |__ NotPriceable 422                NoLines ...: the code is the one of the pricing rule
@@ -137,6 +138,10 @@ class KeyReused(Conflict):
 
 class QuoteChanged(Conflict):
     """The quote is not in the org as the gateway knows it."""
+
+
+class QuoteDeleted(Conflict):
+    """The quote that a request key stands for has been deleted since; a new wish needs a new key."""
 
 
 class JobNotFinished(Conflict):

@@ -18,7 +18,8 @@ ERRORS: Final[Mapping[int, str]] = {
     403: "Proven, and not entitled: by the gateway, or by the org.",
     404: "No such opportunity, quote or job, or not for this user.",
     409: "Not as things stand: something must be deployed first (SetupRequired), a request key was used for another "
-    "request (KeyReused), the quote was changed in the org (QuoteChanged).",
+    "request (KeyReused) or for a quote that was deleted since (QuoteDeleted), the quote was changed in the org "
+    "(QuoteChanged).",
     413: "The body is too long.",
     415: "The body is not sent as JSON in UTF-8.",
     422: "The opportunity cannot become a quote; the code names the rule, such as NoLines.",

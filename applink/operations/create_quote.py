@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from applink import intents, quote_rows, quotes, schema
 from applink.claims import LeaseLost
 from applink.context import Caller
-from applink.errors import OperationError, OutcomeUnknown, Unavailable
+from applink.errors import OperationError, OutcomeUnknown, QuoteDeleted, Unavailable
 from applink.intents import Intent, NewIntent
 from applink.operation import Call, Desk, Operation
 from applink.operations.messages import QuoteResult, if_draft_exists, opportunity_id, request_key
@@ -55,8 +55,8 @@ class _RefusedBefore(OperationError):
 def run(desk: Desk, caller: Caller, request: CreateQuoteRequest, call: Call) -> Mapping[str, Any]:
     """Make the quote, or answer what the same request key was answered before.
 
-    Raises: KeyReused; SetupRequired, OpportunityNotFound, NotPriceable, NotAllowed, Refused, Unavailable: no quote was
-            made; OutcomeUnknown: the same key settles it.
+    Raises: KeyReused, QuoteDeleted; SetupRequired, OpportunityNotFound, NotPriceable, NotAllowed, Refused,
+            Unavailable: no quote was made; OutcomeUnknown: the same key settles it.
     """
     org = desk.orgs.of_caller(caller)
     while True:
@@ -185,14 +185,15 @@ def _raise_again(failed: Intent) -> None:
 
 
 def _answered(desk: Desk, intent: Intent) -> Mapping[str, Any]:
-    """The first answer; where a worker settled it, what the quote is now."""
-    if intent.answer is not None:
-        return intent.answer
+    """The first answer; where a worker settled it, what the quote is now. Raises: QuoteDeleted."""
     with desk.engine.connect() as connection:
         row = quote_rows.find(connection, intent.org_id, str(intent.quote_id))
-    if row is None:
-        raise Unavailable("The quote of this request key is no longer here.")
-    return quotes.answer(row, created=True)
+    if row is None or row.sync_status == quote_rows.DELETED_IN_ORG:
+        raise QuoteDeleted(
+            f"The quote {intent.salesforce_id or intent.quote_id} of requestKey '{intent.idem_key}' was made, and "
+            "deleted since. Another quote needs another key."
+        )
+    return intent.answer if intent.answer is not None else quotes.answer(row, created=True)
 
 
 CREATE_QUOTE = Operation(

@@ -178,7 +178,7 @@ REFUSED = {
     "too_many_lines": (422, None),
     "override_wrong": (422, None),
     "apac": (404, "OpportunityNotFound"),
-    "inactive_entry": (400, None),
+    "inactive_entry": (422, "InactivePriceBookEntry"),
 }
 
 
@@ -189,6 +189,12 @@ def test_what_cannot_become_a_quote(place: Place, name: str) -> None:
     status, expected = REFUSED[name]
     assert reply.status == status and expected in (None, reply.body["code"]), reply.body
     assert quotes_of(place, opportunity) == [] and rows_of(place, opportunity) == 0
+    shown = place.ask("previewQuote", {"opportunityId": opportunity})
+    assert (shown.status, shown.body["code"], shown.body["message"]) == (
+        reply.status,
+        reply.body["code"],
+        reply.body["message"],
+    ), "what would be refused is not shown as if it were not"
 
 
 def test_an_opportunity_that_nobody_has(place: Place) -> None:
@@ -348,6 +354,24 @@ def test_a_quote_is_deleted_in_both_places(place: Place, quote: dict[str, Any]) 
     assert reply.body == {"quoteId": quote["quoteId"], "gatewayId": quote["gatewayId"], "deleted": True}
     assert quotes_of(place, quote["opportunityId"]) == [] and rows_of(place, quote["opportunityId"]) == 0
     assert code(place.ask("deleteQuote", {"quoteId": quote["gatewayId"]})) == (404, "QuoteNotFound")
+
+
+@pytest.mark.parametrize("how", ["deleteQuote", "in the org"])
+def test_a_key_whose_quote_is_deleted_makes_no_other(place: Place, how: str) -> None:
+    """Neither the answer of a quote that is gone, nor a second quote for a call that was repeated late."""
+    [opportunity] = ordinary(place)
+    first = place.ask("createQuote", {"opportunityId": opportunity})
+    if how == "deleteQuote":
+        place.ask("deleteQuote", {"quoteId": first.body["quoteId"]})
+    else:
+        place.simulator.delete("Quote", first.body["quoteId"])
+        assert declared(place.apex.repeat(first)).body == first.body, "nobody has noticed yet"
+        assert place.ask("updateQuote", {"quoteId": first.body["quoteId"], "name": "Mine"}).status == 404
+    again = declared(place.apex.repeat(first))
+    assert code(again) == (409, "QuoteDeleted") and first.body["quoteId"] in again.body["message"]
+    assert quotes_of(place, opportunity) == []
+    other = place.ask("createQuote", {"opportunityId": opportunity})
+    assert other.status == 200 and other.body["quoteId"] != first.body["quoteId"]
 
 
 @pytest.mark.parametrize("operation", ["updateQuote", "deleteQuote"])
