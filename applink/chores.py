@@ -10,15 +10,17 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Final, cast
+from uuid import UUID
 
 from sqlalchemy import Connection
 
-from applink import claims, intents, jobs, outbox, shares, status
+from applink import claims, intents, jobs, outbox, quote_leases, quote_work, shares, status
 from applink.errors import InvalidRequest, NotAllowed, NotFound, OperationError, Refused, Unavailable
 from applink.gated_org import GatedOrgs, Orgs
 from applink.intents import NOT_MADE, Intent
 from applink.item_work import ItemWork, Limits, Maker, backoff
 from applink.outbox import EVENT, Owed
+from applink.quote_leases import Lease
 from applink.quotes import IfDraftExists, QuoteOrder
 from applink.transactions import Transactions
 from applink.work_log import about_it
@@ -138,8 +140,27 @@ class Chores:
             )
         )
         for intent in taken:
-            self._settle(intent)
+            if intent.operation == quote_leases.OPERATION:
+                self._settle_change(intent)
+            else:
+                self._settle(intent)
         return bool(taken)
+
+    def _settle_change(self, intent: Intent) -> None:
+        """A change of a quote: the row is brought up to what the org has; what did not reach it stays undone."""
+        lease = Lease(org_id=intent.org_id, quote_id=UUID(intent.idem_key), lease_no=intent.lease_no)
+        change = quote_work.of_wish(lease, intent.requested_by, intent.request_id, intent.arguments)
+        try:
+            deadline = time.monotonic() + CALL_SECONDS
+            org = self._orgs.named(intent.org_id, deadline=deadline)
+            self._maker.settle(change, lease, org, deadline=deadline)
+        except OperationError as problem:
+            return self._not_settled(intent, problem)
+        log.info("quote=%s org=%s change=settled", lease.quote_id, lease.org_id)
+
+    def _not_settled(self, intent: Intent, problem: OperationError) -> None:
+        log.warning("intent=%s org=%s settled=no code=%s", intent.id, intent.org_id, problem.code)
+        self._release(intent, backoff(intent.attempts + 3, self._limits.retry_most_seconds))
 
     def _settle(self, intent: Intent) -> None:
         if intent.called_at is None:
@@ -149,8 +170,7 @@ class Chores:
             org = self._orgs.named(intent.org_id, deadline=deadline)
             made = self._maker.recover(_order(intent), org, deadline=deadline)
         except OperationError as problem:
-            log.warning("intent=%s org=%s settled=no code=%s", intent.id, intent.org_id, problem.code)
-            return self._release(intent, backoff(intent.attempts + 3, self._limits.retry_most_seconds))
+            return self._not_settled(intent, problem)
         if made is None:
             return self._close(intent, "The org has no quote of it.")
 

@@ -3,7 +3,7 @@
     open_or_find   the request key's intent, made once         take      the right to work on it, for a while
     mark_called    commit, then send the write                 settle    done: the answer that repeats will get
     fail           done: refused for good                      release   nothing was written: the same key may try again
-    stale          begun and not ended, for a worker to read back from the org
+    stale          begun and not ended, for a worker to read back from the org; changes of quotes too (quote_leases.py)
 
 In: a connection within a transaction. A holder is fenced by lease_no, as an item's is. Intents of jobs live under
 their items' ids and are ended in claims.py.
@@ -259,7 +259,7 @@ STALE: Final = (
             .where(
                 _c.status == "open",
                 _c.job_id.is_(None),
-                func.greatest(_c.created_at, _c.called_at) < func.now() - _age,
+                func.greatest(_c.created_at, _c.called_at, _c.settled_at) < func.now() - _age,
                 FREE,
                 _c.next_at.is_(None) | (_c.next_at <= func.now()),
                 ~_paused.exists(),

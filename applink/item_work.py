@@ -37,7 +37,8 @@ from applink.errors import (
 )
 from applink.gated_org import NO_PLACE, GatedOrgs
 from applink.org import Org
-from applink.quotes import IfDraftExists, Made, QuoteOrder
+from applink.quote_leases import Lease
+from applink.quotes import IfDraftExists, Made, QuoteChange, QuoteOrder
 from applink.soql import select
 from applink.tally import Tally
 from applink.transactions import DatabaseAway, Transactions
@@ -67,6 +68,10 @@ class Maker(Protocol):
 
     def recover(self, order: QuoteOrder, org: Org, *, deadline: float) -> Made | None:
         """What the org has of it. Raises: Unavailable, OutcomeUnknown, never a refusal."""
+        ...
+
+    def settle(self, change: QuoteChange, lease: Lease, org: Org, *, deadline: float) -> None:
+        """Bring the row up to what became of an interrupted change of a quote."""
         ...
 
 

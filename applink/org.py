@@ -18,9 +18,13 @@ Record: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Soql:
-    """A query. Made by `soql` alone, which quotes every value: no text of a request is ever joined in."""
+    """A query. Made by `soql` alone, which quotes every value: no text of a request is ever joined in.
+
+    deleted: it finds what is in the org's recycle bin, too.
+    """
 
     text: str
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

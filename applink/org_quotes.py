@@ -94,6 +94,15 @@ def by_ids(org: Org, record_ids: Sequence[str], *, deadline: float) -> dict[str,
     return {found.id: found for found in _find(org, {"Id": record_ids}, deadline=deadline)}
 
 
+def deleted(org: Org, record_ids: Sequence[str], *, deadline: float) -> frozenset[str]:
+    """Those of up to 200 quotes that the org has in its recycle bin, where this user sees them: proof that they went.
+
+    An org empties the bin after 15 days, or when it is told to; of a quote that is not there any more nothing is known.
+    """
+    query = soql.select(("Id",), "Quote", where={"IsDeleted": True}, in_={"Id": record_ids}, deleted=True)
+    return frozenset(record["Id"] for record in org.query(query, deadline=deadline))
+
+
 def _find(org: Org, among: Mapping[str, Sequence[str]], *, deadline: float) -> list[OrgQuote]:
     fields = _FIELDS + present(org, "Quote", _OPTIONAL, deadline=deadline)
     lines = _LINE_FIELDS + present(org, "QuoteLineItem", _OPTIONAL_OF_LINE, deadline=deadline)

@@ -16,13 +16,23 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 
-from applink import opportunities, quote_match, quote_rows, quote_sync, reprice
-from applink.errors import NotFound, OperationError, OutcomeUnknown, QuoteChanged, QuoteNotFound, Refused
+from applink import opportunities, org_quotes, quote_match, quote_rows, quote_sync, reprice
+from applink.errors import (
+    NotAllowed,
+    NotFound,
+    NotPriceable,
+    OperationError,
+    OutcomeUnknown,
+    QuoteChanged,
+    QuoteNotFound,
+    Refused,
+)
 from applink.org import Org
 from applink.org_quotes import OrgQuote
+from applink.quote_leases import Lease
 from applink.quote_match import Rows
 from applink.quote_rows import DELETED_IN_ORG, SYNCED, Event, QuoteRow
-from applink.quote_work import Outcome, QuoteChange, Work, changing
+from applink.quote_work import Outcome, QuoteChange, Work, changing, resumed
 from models.discounts import DiscountRule, in_words
 from models.pricing import PricingDefaults
 
@@ -47,7 +57,32 @@ def delete(engine: Engine, change: QuoteChange, org: Org, *, deadline: float) ->
 
     Raises: QuoteNotFound, QuoteChanged (both mark the row), NotAllowed, Refused; Unavailable; OutcomeUnknown.
     """
-    return changing(engine, change, org, deadline, _delete)
+    return changing(engine, replace(change, deletes=True), org, deadline, _delete)
+
+
+def settle(
+    engine: Engine, change: QuoteChange, lease: Lease, org: Org, defaults: PricingDefaults,
+    rules: tuple[DiscountRule, ...], *, on: date, deadline: float,
+) -> None:  # fmt: skip
+    """Find out what became of a change that was interrupted, and let the row say it. Nothing is written to the org.
+
+    Raises: errors of the port, OutcomeUnknown: later again.
+    """
+    resumed(engine, change, lease, org, deadline, lambda work: _settled(work, defaults, rules, on))
+
+
+def _settled(work: Work, defaults: PricingDefaults, rules: tuple[DiscountRule, ...], on: date) -> Outcome:
+    found = work.found()
+    if found is None:
+        return _removed(work) if work.change.deletes and _is_gone(work) else _gone(work)
+    base = quote_match.as_in_org(*work.stored, found)
+    changed = quote_match.changes(work.stored, base)
+    if not changed:
+        return Outcome(answer=work.row)
+    target = None if work.change.deletes else _asked(work, defaults, rules, on)
+    if target is not None and not quote_match.changes(target, quote_match.as_in_org(*target, found)):
+        return _stored(work, target, found)
+    return _changed(work, base, changed, found)
 
 
 def _update(work: Work, defaults: PricingDefaults, rules: tuple[DiscountRule, ...], on: date) -> Outcome:
@@ -82,6 +117,14 @@ def _target(work: Work, base: Rows, defaults: PricingDefaults, rules: tuple[Disc
     if change.discount_percent is not None:
         row, lines = reprice.repriced(base, change.discount_percent, rules, on=on, defaults=defaults)
     return replace(row, **{name: value for name, value in asked.items() if value is not None}), lines
+
+
+def _asked(work: Work, defaults: PricingDefaults, rules: tuple[DiscountRule, ...], on: date) -> Rows | None:
+    """The rows as they were to be; None where the stored ones cannot be priced so."""
+    try:
+        return _target(work, work.stored, defaults, rules, on)
+    except NotPriceable:
+        return None
 
 
 def _written(work: Work, base: Rows, target: Rows, found: OrgQuote) -> OrgQuote | None:
@@ -130,7 +173,7 @@ def _event(work: Work, row: QuoteRow, changes: dict[str, Any]) -> Event:
         name = f"Discount {_percent(before.discount_percent)} → {_percent(row.discount_percent)}"
         changes = {"DiscountPercent": [before.discount_percent, row.discount_percent]} | changes
     return Event(
-        action=action, name=name or "Changed", by_user_id=work.by, through="operation",
+        action=action, name=name or "Changed", by_user_id=work.by, through=work.through,
         request_id=work.change.request_id, changes=changes,
     )  # fmt: skip
 
@@ -151,8 +194,13 @@ def _delete(work: Work) -> Outcome:
         if changed := quote_match.changes(work.stored, base):
             return _changed(work, base, changed, found)
         _deleted(work, found)
+    return _removed(work)
+
+
+def _removed(work: Work) -> Outcome:
+    """The row goes, as the org's quote has gone."""
     event = Event(
-        action="deleted", name="Quote deleted", by_user_id=work.by, through="operation",
+        action="deleted", name="Quote deleted", by_user_id=work.by, through=work.through,
         request_id=work.change.request_id, changes=_last(work.row),
     )  # fmt: skip
 
@@ -186,15 +234,28 @@ def _deleted(work: Work, found: OrgQuote) -> None:
 
 
 def _gone(work: Work) -> Outcome:
-    """Not in the org: marked, if the user would see it. Whoever does not see the opportunity sees no quote of it."""
-    visible = opportunities.check_visible(work.org, [work.row.opportunity_id], deadline=work.deadline)
-    if not visible:
+    """Not in the org, or not for this user; marked where it is known that it has gone."""
+    if not _is_gone(work):
         unseen = f"There is no quote {work.change.quote_id}, or {work.org.username} may not see it."
         return Outcome(answer=QuoteNotFound(unseen))
     return Outcome(
         answer=QuoteNotFound(f"The quote {work.row.quote_number or work.row.salesforce_id} is no longer in the org."),
         store=lambda connection: quote_sync.note_gone(connection, work.row),
     )
+
+
+def _is_gone(work: Work) -> bool:
+    """Whether a quote that was not found is gone: the user would see it, or sees it among what was deleted.
+
+    Whoever does not see the opportunity sees no quote of it; one that went with its opportunity is among the deleted.
+    """
+    row = work.row
+    if opportunities.check_visible(work.org, [row.opportunity_id], deadline=work.deadline):
+        return True
+    try:
+        return bool(org_quotes.deleted(work.org, [row.salesforce_id or ""], deadline=work.deadline))
+    except (NotAllowed, NotFound, Refused):
+        return False
 
 
 def _changed(work: Work, base: Rows, changed: dict[str, Any], found: OrgQuote) -> Outcome:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from models.base import property_name
@@ -27,8 +27,8 @@ SYNCED: Final = "synced"
 CHANGED_IN_ORG: Final = "changed_in_org"
 DELETED_IN_ORG: Final = "deleted_in_org"
 CHANGES_LENGTH: Final = 32_000
-MOST_DRAFTS: Final = 100
-"""How many drafts of one opportunity are looked at, the newest first."""
+MOST_QUOTES: Final = 100
+"""How many quotes of one opportunity are looked at, the newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +115,24 @@ def version(connection: Connection, org_id: str, row_id: UUID, *, lock: bool = F
 
 def drafts(connection: Connection, org_id: str, opportunity_id: str, status: str) -> list[QuoteRow]:
     """The newest quotes of an opportunity with this status that the org has, as far as the gateway knows."""
+    return _newest(connection, org_id, opportunity_id, quote.c.status == status)
+
+
+def of_opportunity(connection: Connection, org_id: str, opportunity_id: str) -> list[QuoteRow]:
+    """The newest quotes of an opportunity, of any status, that the org has, as far as the gateway knows."""
+    return _newest(connection, org_id, opportunity_id)
+
+
+def _newest(
+    connection: Connection, org_id: str, opportunity_id: str, *conditions: ColumnElement[bool]
+) -> list[QuoteRow]:
     c = quote.c
     rows = connection.execute(
         select(*_QUOTE)
-        .where(c.org_id == org_id, c.opportunity_id == opportunity_id, c.status == status, c.deleted_at.is_(None))
+        .where(c.org_id == org_id, c.opportunity_id == opportunity_id, c.deleted_at.is_(None), *conditions)
         .where(c.salesforce_id.is_not(None), c.sync_status != DELETED_IN_ORG)
         .order_by(c.created_at.desc(), c.id.desc())
-        .limit(MOST_DRAFTS)
+        .limit(MOST_QUOTES)
     )
     return [QuoteRow(**row) for row in rows.mappings()]
 

@@ -5,11 +5,14 @@ Each in a transaction of its own, so that it stays when the operation that notic
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 from sqlalchemy import Connection, Engine
 
-from applink import quote_match, quote_rows
+from applink import org_quotes, quote_match, quote_rows
+from applink.errors import OperationError
+from applink.org import Org
 from applink.org_quotes import OrgQuote
 from applink.quote_match import Rows
 from applink.quote_rows import CHANGED_IN_ORG, DELETED_IN_ORG, Event, QuoteRow
@@ -28,6 +31,20 @@ def gone(engine: Engine, row: QuoteRow) -> None:
     with engine.begin() as connection:
         set_org(connection, row.org_id)
         note_gone(connection, row)
+
+
+def note_deleted(engine: Engine, org: Org, opportunity_id: str, *, deadline: float) -> None:
+    """Mark the quotes that went with their opportunity, as far as the org's recycle bin shows them. Best effort."""
+    with engine.connect() as connection:
+        rows = quote_rows.of_opportunity(connection, org.org_id, opportunity_id)
+    if not rows:
+        return
+    with contextlib.suppress(OperationError):
+        ids = [row.salesforce_id for row in rows if row.salesforce_id]
+        deleted = org_quotes.deleted(org, ids, deadline=deadline)
+        for row in rows:
+            if row.salesforce_id in deleted:
+                gone(engine, row)
 
 
 def note_changed(connection: Connection, before: Rows, after: Rows, found: OrgQuote) -> None:

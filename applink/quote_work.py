@@ -3,6 +3,7 @@
     begin   the row, and a lease of the quote, committed: a second change is sent away
     ask     the org: look, write, read back (quote_changes.py)
     store   if lease and row are still as they were: what the org now has; else nobody knows (OutcomeUnknown)
+    resume  a change of which nobody knows, found by a worker: look, then store
 
 The lease of a process that ended ends by itself. Once the org was asked to write, nothing is a 503 any more.
 """
@@ -11,11 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -40,7 +42,7 @@ AGAIN: Final = "Send the same again: it looks in the org first."
 class QuoteChange:
     """What is asked of a stored quote. quote_id: the org's id or the row's. None: to stay as it is.
 
-    discount_percent: 0 to 100, off the list price of every line. For a deletion only the first four matter.
+    discount_percent: 0 to 100, off the list price of every line. deletes: nothing else is asked.
     """
 
     org_id: str
@@ -51,11 +53,41 @@ class QuoteChange:
     name: str | None = None
     expiration_date: date | None = None
     discount_percent: Decimal | None = None
+    deletes: bool = False
+
+    def wish(self) -> dict[str, Any]:
+        """What is asked, as JSON has it."""
+        return {
+            "status": self.status,
+            "name": self.name,
+            "expirationDate": self.expiration_date and self.expiration_date.isoformat(),
+            "discountPercent": None if self.discount_percent is None else str(self.discount_percent),
+            "deletes": self.deletes,
+        }
+
+
+def of_wish(lease: Lease, requested_by: str | None, request_id: str | None, wish: Mapping[str, Any]) -> QuoteChange:
+    """The change of which a lease holds the wish."""
+    day, percent = wish.get("expirationDate"), wish.get("discountPercent")
+    return QuoteChange(
+        org_id=lease.org_id,
+        quote_id=str(lease.quote_id),
+        requested_by=requested_by,
+        request_id=request_id,
+        status=wish.get("status"),
+        name=wish.get("name"),
+        expiration_date=date.fromisoformat(day) if day else None,
+        discount_percent=Decimal(percent) if percent else None,
+        deletes=bool(wish.get("deletes")),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One change under way. stored, version: the row as it was when the lease was taken."""
+    """One change under way. stored, version: the row as it was when the lease was taken.
+
+    through: what brings the row up, as an Event says it.
+    """
 
     change: QuoteChange
     org: Org
@@ -63,6 +95,7 @@ class Work:
     version: int
     lease: Lease
     deadline: float
+    through: str = "operation"
 
     @property
     def row(self) -> QuoteRow:
@@ -101,13 +134,33 @@ def changing(
     work = _begin(engine, change, org, deadline)
     try:
         outcome = ask(work)
-    except BaseException:
-        _let_go(engine, work)
+    except BaseException as problem:
+        _let_go(engine, work, ended=not isinstance(problem, OutcomeUnknown))
         raise
     _store(engine, work, outcome)
     if isinstance(outcome.answer, OperationError):
         raise outcome.answer
     return outcome.answer
+
+
+def resumed(
+    engine: Engine, change: QuoteChange, lease: Lease, org: Org, deadline: float, ask: Callable[[Work], Outcome]
+) -> None:
+    """Store what became of a change that was interrupted. lease: taken for it; ask: looks, and writes nothing.
+
+    Raises: what `ask` raises, and OutcomeUnknown where the row changed meanwhile: later again.
+    """
+    with engine.begin() as connection:
+        set_org(connection, change.org_id)
+        found = _read(connection, change.org_id, change.quote_id)
+        if found is None:
+            quote_leases.release(connection, lease, ended=True)
+            return
+    stored, version = found
+    work = Work(
+        change=change, org=org, stored=stored, version=version, lease=lease, deadline=deadline, through="reconcile"
+    )
+    _store(engine, work, ask(work))
 
 
 def _begin(engine: Engine, change: QuoteChange, org: Org, deadline: float) -> Work:
@@ -117,26 +170,33 @@ def _begin(engine: Engine, change: QuoteChange, org: Org, deadline: float) -> Wo
         if seen is None or seen.salesforce_id is None:
             raise _unknown(change)
         seconds = max(deadline - time.monotonic(), 0.0) + LEASE_MARGIN_SECONDS
-        lease = quote_leases.take(connection, seen, change.request_id, seconds)
+        lease = quote_leases.take(connection, seen, change.requested_by, change.request_id, change.wish(), seconds)
         if lease is None:
             raise Unavailable(f"Another change of quote {change.quote_id} is under way.", retry_after_seconds=2)
-        version = quote_rows.version(connection, seen.org_id, seen.id)  # before the row: never newer than what is read
-        row = quote_rows.find(connection, seen.org_id, str(seen.id))
-        if version is None or row is None:
+        found = _read(connection, seen.org_id, str(seen.id))
+        if found is None:
             raise _unknown(change)
-        stored = row, quote_rows.lines_of(connection, row.org_id, row.id)
-    return Work(change=change, org=org, stored=stored, version=version, lease=lease, deadline=deadline)
+    return Work(change=change, org=org, stored=found[0], version=found[1], lease=lease, deadline=deadline)
+
+
+def _read(connection: Connection, org_id: str, row_id: str) -> tuple[Rows, int] | None:
+    """A quote with its lines, and a version that is not newer than they are."""
+    version = quote_rows.version(connection, org_id, UUID(row_id))
+    row = quote_rows.find(connection, org_id, row_id)
+    if version is None or row is None:
+        return None
+    return (row, quote_rows.lines_of(connection, org_id, row.id)), version
 
 
 def _unknown(change: QuoteChange) -> OperationError:
     return QuoteNotFound(f"There is no quote {change.quote_id[:40]} in this org.")
 
 
-def _let_go(engine: Engine, work: Work) -> None:
-    """For the next change; with the database away the lease ends by itself."""
+def _let_go(engine: Engine, work: Work, *, ended: bool) -> None:
+    """For the next change, or for a worker; with the database away the lease ends by itself."""
     with contextlib.suppress(*AWAY), engine.begin() as connection:
         set_org(connection, work.change.org_id)
-        quote_leases.release(connection, work.lease)
+        quote_leases.release(connection, work.lease, ended=ended)
 
 
 def _store(engine: Engine, work: Work, outcome: Outcome) -> None:
@@ -145,8 +205,8 @@ def _store(engine: Engine, work: Work, outcome: Outcome) -> None:
     try:
         with engine.begin() as connection:
             set_org(connection, work.change.org_id)
-            held = quote_leases.release(connection, work.lease)
             as_it_was = quote_rows.version(connection, work.row.org_id, work.row.id, lock=True) == work.version
+            held = quote_leases.release(connection, work.lease, ended=as_it_was or refused)
             if held and as_it_was:
                 outcome.store(connection)
     except AWAY as problem:

@@ -28,6 +28,7 @@ from applink import (
     quote_match,
     quote_order,
     quote_rows,
+    quote_sync,
     quote_writes,
     rules,
     setup,
@@ -41,6 +42,7 @@ from applink.errors import (
 from applink.opportunities import DEFAULT_REGION_FIELD
 from applink.org import Org
 from applink.org_quotes import OrgQuote
+from applink.quote_leases import Lease
 from applink.quote_order import IfDraftExists, QuoteOrder, Through
 from applink.quote_rows import Event, LineRow, QuoteRow
 from applink.quote_work import QuoteChange
@@ -101,7 +103,11 @@ class Quotes:
         if order.called_before and (found := quote_writes.looked_up(org, order, deadline)):
             return self._recovered(order, org, found, deadline)
         setup.require(org, deadline=deadline)
-        opportunity = self._opportunity(order.opportunity_id, org, deadline)
+        try:
+            opportunity = self._opportunity(order.opportunity_id, org, deadline)
+        except OpportunityNotFound:
+            quote_sync.note_deleted(self.engine, org, order.opportunity_id, deadline=deadline)
+            raise
         if order.if_draft_exists == "create":
             return self._new(order, org, opportunity, None, before_write, deadline)
         return self._after_draft(order, org, opportunity, before_write, deadline)
@@ -132,6 +138,11 @@ class Quotes:
     def delete(self, change: QuoteChange, org: Org, *, deadline: float) -> QuoteRow:
         """Delete a quote in the org and here (quote_changes.py)."""
         return quote_changes.delete(self.engine, change, org, deadline=deadline)
+
+    def settle(self, change: QuoteChange, lease: Lease, org: Org, *, deadline: float) -> None:
+        """Bring the row up to what became of an interrupted change (quote_changes.py)."""
+        known = rules.of_org(self.engine, change.org_id)
+        quote_changes.settle(self.engine, change, lease, org, self._defaults, known, on=self._day(), deadline=deadline)
 
     def _opportunity(self, opportunity_id: str, org: Org, deadline: float) -> OpportunityToPrice:
         read = opportunities.read(org, [opportunity_id], deadline=deadline, region_field=self._region_field)

@@ -25,7 +25,7 @@ LONGEST_URI: Final = 16_384
 
 def querying(session: Session, soql: Soql) -> Call[dict[str, Any]]:
     """The first page of a query."""
-    path = f"{session.base}/query?{urlencode({'q': soql.text})}"
+    path = f"{session.base}/{'queryAll' if soql.deleted else 'query'}?{urlencode({'q': soql.text})}"
     if len(path) > LONGEST_URI:
         raise InvalidRequest(f"A query of {len(path)} bytes is above the {LONGEST_URI} that an org reads.")
     return Call(method="GET", path=path, read=_page, what="the query")

@@ -38,11 +38,12 @@ def select(
     children: Sequence[Children] = (),
     order_by: Sequence[str] = (),
     limit: int | None = None,
+    deleted: bool = False,
 ) -> Soql:
     """A query for records for which all conditions hold. Two hundred ids in one `in_` fit into an address.
 
     Args:    where: field -> the value it has; in_: field -> values of which it has one; order_by: fields, "-" before
-             one that descends.
+             one that descends; deleted: those of the recycle bin too.
     Raises:  ValueError for what is no name, an empty `in_`, a value that has no literal. Never for a text's content,
              but for NUL, which no field can hold.
     Example: select(("Id", "Name"), "Opportunity", in_={"Id": ids}).text
@@ -53,7 +54,7 @@ def select(
     text = f"SELECT {', '.join(selected)} FROM {_name(from_)}"  # noqa: S608 names and literals only, see above
     if conditions:
         text += f" WHERE {' AND '.join(conditions)}"
-    return Soql(text + _order(order_by) + ("" if limit is None else f" LIMIT {int(limit)}"))
+    return Soql(text + _order(order_by) + ("" if limit is None else f" LIMIT {int(limit)}"), deleted)
 
 
 def literal(value: Value) -> str:

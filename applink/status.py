@@ -87,7 +87,7 @@ SELECT i.*, j.*, n.*, s.* FROM (
     FROM gateway.job WHERE callback_status = 'due' AND next_at < now() + interval '1 year'
 ) AS j, (
     SELECT count(*) AS intents_open FROM gateway.intent
-    WHERE status = 'open' AND job_id IS NULL AND created_at < now() - interval '1 minute'
+    WHERE status = 'open' AND job_id IS NULL AND greatest(created_at, settled_at) < now() - interval '1 minute'
 ) AS n, (
     SELECT count(DISTINCT application_name) FILTER (
             WHERE application_name LIKE 'gateway worker %' AND state_change > now() - interval '2 minutes') AS workers,

@@ -35,8 +35,10 @@ class Plan:
     render: Render
 
 
-def plan(session: Session, query: Query, *, base: str, pages: Pages) -> Plan:
+def plan(session: Session, query: Query, *, base: str, pages: Pages, deleted: bool = False) -> Plan:
     """Bind a query. base: "/services/data/v64.0"; pages: where the rest of long sub-selects is kept.
+
+    deleted: whether it finds records of the recycle bin too.
 
     Raises: SalesforceError INVALID_TYPE, INVALID_FIELD, INVALID_QUERY_FILTER_OPERATOR, NUMBER_OUTSIDE_VALID_RANGE.
     """
@@ -52,7 +54,11 @@ def plan(session: Session, query: Query, *, base: str, pages: Pages) -> Plan:
         raise SalesforceError(400, "NUMBER_OUTSIDE_VALID_RANGE", f"Maximum SOQL offset allowed is {MOST_OFFSET}")
     binder = Binder(session, base=base, pages=pages)
     find = binder.finder(sobject, query)
-    return Plan(count=query.count, rows=lambda: find(None), render=binder.render(sobject, query.fields))
+
+    def rows() -> list[Row]:
+        return find([*session.store.rows(sobject.name), *session.store.bin(sobject.name)] if deleted else None)
+
+    return Plan(count=query.count, rows=rows, render=binder.render(sobject, query.fields))
 
 
 class Binder:
@@ -262,9 +268,9 @@ class Pages:
         return page
 
 
-def run(session: Session, text: str, *, base: str, pages: Pages) -> dict[str, Any]:
+def run(session: Session, text: str, *, base: str, pages: Pages, deleted: bool = False) -> dict[str, Any]:
     """The answer to a query's text: its first page."""
-    bound = plan(session, soql.parse(text), base=base, pages=pages)
+    bound = plan(session, soql.parse(text), base=base, pages=pages, deleted=deleted)
     rows = bound.rows()
     if bound.count:
         return {"totalSize": len(rows), "done": True, "records": []}

@@ -66,7 +66,7 @@ def refused(call: Call, code: str) -> Answer:
 
 def is_query(call: Call) -> bool:
     """Whether a call counts among the queries that a user has under way."""
-    return call.method == "GET" and re.match(r"/services/data/v\d+\.0/query(/|$)", call.raw_path) is not None
+    return call.method == "GET" and re.match(r"/services/data/v\d+\.0/query(All)?(/|$)", call.raw_path) is not None
 
 
 def too_many_queries(limit: int) -> SalesforceError:
@@ -79,7 +79,8 @@ def _query(world: World, session: Session, call: Call, match: re.Match[str], bas
     text = call.query.get("q")
     if text is None:
         raise SalesforceError(400, "MALFORMED_QUERY", "A query string has to be specified")
-    return Answer(body=query.run(session, text, base=base, pages=world.pages))
+    deleted = match[0].startswith("/queryAll")
+    return Answer(body=query.run(session, text, base=base, pages=world.pages, deleted=deleted))
 
 
 def _next_page(world: World, session: Session, call: Call, match: re.Match[str], base: str) -> Answer:
@@ -175,7 +176,7 @@ _KEY: Final = rf"{_TYPE}/(\w+)/([^/]+)"
 ROUTES: Final[tuple[tuple[str, re.Pattern[str], Handler], ...]] = tuple(
     (method, re.compile(pattern), handler)
     for method, pattern, handler in (
-        ("GET", r"/query/?", _query),
+        ("GET", r"/query(?:All)?/?", _query),
         ("GET", r"/query/(\w+-\d+)", _next_page),
         ("POST", r"/composite/graph/?", _graph),
         ("GET", r"/sobjects/?", _objects),

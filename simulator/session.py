@@ -51,6 +51,8 @@ class Session:
         parent = _PARENTS.get(type_name)
         if parent is not None:
             above = self.store.get(parent[1], row.get(parent[0]))
+            if above is None:
+                above = self.store.deleted.get(row.get(parent[0], ""), ("", None))[1]
             return above is not None and self.sees(parent[1], above)
         if type_name == "Opportunity":
             return self._owns(row) and self._in_region(self.store.get("Account", row.get("AccountId")))

@@ -40,7 +40,8 @@ class Store:
 
     def __init__(self, tables: Mapping[str, dict[str, Row]], *, pod: str, journal: Journal | None = None) -> None:
         self.tables: dict[str, dict[str, Row]] = dict(tables)
-        self.deleted: set[str] = set()
+        self.deleted: dict[str, tuple[str, Row]] = {}
+        """The recycle bin: object and record by id."""
         self._pod = pod
         self._numbers: dict[str, int] = {}
         self._indexes: dict[tuple[str, str], dict[Any, dict[str, None]]] = {}
@@ -55,8 +56,8 @@ class Store:
             if type_name == "#":
                 self._numbers[record_id] = row["n"] if row else 0
             elif row is None:
-                self.tables.get(type_name, {}).pop(record_id, None)
-                self.deleted.add(record_id)
+                gone = self.tables.get(type_name, {}).pop(record_id, None)
+                self.deleted[record_id] = type_name, gone or {"Id": record_id}
             else:
                 self.tables.setdefault(type_name, {})[record_id] = row
 
@@ -69,6 +70,10 @@ class Store:
     def rows(self, type_name: str) -> Iterable[Row]:
         """All records of an object, oldest first."""
         return self.tables.get(type_name, {}).values()
+
+    def bin(self, type_name: str) -> list[Row]:
+        """The deleted records of an object, as they were."""
+        return [row | {"IsDeleted": True} for name, row in self.deleted.values() if name == type_name]
 
     def find(self, type_name: str, field: str, value: Any) -> list[Row]:
         """Records whose indexed field has this value. Example: find("QuoteLineItem", "QuoteId", quote_id)"""
@@ -103,8 +108,9 @@ class Store:
 
     def remove(self, type_name: str, record_id: str) -> None:
         """Delete a record."""
+        row = self.get(type_name, record_id) or {"Id": record_id}
         self._change(type_name, record_id, None)
-        self.deleted.add(record_id)
+        self.deleted[record_id] = type_name, row
 
     def _change(self, type_name: str, record_id: str, row: Row | None) -> None:
         assert self._depth, "records change within a transaction"
@@ -147,7 +153,7 @@ class Store:
             type_name, record_id, before = self._undo.pop()
             self._set(type_name, record_id, self.tables[type_name].get(record_id), before)
             if before is not None:
-                self.deleted.discard(record_id)
+                self.deleted.pop(record_id, None)
 
     def _changes(self) -> list[tuple[str, str, Row | None]]:
         touched = {(type_name, record_id): None for type_name, record_id, _ in self._undo}

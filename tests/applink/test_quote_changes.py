@@ -370,7 +370,7 @@ def test_a_refusal_lets_the_next_one_begin(shop: Shop, ann: Org, simulator: Simu
 def test_a_change_that_died_is_waited_for_only_so_long(shop: Shop, ann: Org, made: Made) -> None:
     with shop.engine.begin() as connection:
         set_org(connection, ann.org_id)
-        assert quote_leases.take(connection, made.row, "died", 60)
+        assert quote_leases.take(connection, made.row, None, "died", {}, 60)
     with pytest.raises(Unavailable, match="under way"):
         change(shop, ann, made, status="Presented")
     statement(shop, ann, "UPDATE gateway.intent SET lease_until = now() WHERE operation = 'changeQuote'")

@@ -1,0 +1,152 @@
+"""updateQuote and deleteQuote that nobody ended: a worker finds out, and the row says what the org has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from applink.authorizations import Orgs
+from applink.errors import OutcomeUnknown, QuoteNotFound
+from applink.org import Org
+from applink.quotes import Made, QuoteChange, Quotes
+from models import database
+from models.database import set_org
+from simulator.running import Simulator
+from tests.applink.conftest import soon
+from tests.applink.quoting import DEFAULTS, Shop
+from tests.applink.test_quote_changes import agree
+from tests.applink.test_worker import until, working
+
+WISHES: dict[str, dict[str, Any]] = {
+    "status": {"status": "Presented"},
+    "discount": {"discount_percent": Decimal(25)},
+    "deletion": {"deletes": True},
+}
+
+
+@pytest.fixture
+def shop(database_url: str) -> Iterator[Shop]:
+    engine = database.engine(database_url)
+    yield Shop(engine, Quotes(engine, DEFAULTS))
+    engine.dispose()
+
+
+@pytest.fixture
+def made(shop: Shop, ann: Org, simulator: Simulator) -> Made:
+    return shop.create(ann, simulator.special("plain"))
+
+
+def ask(shop: Shop, org: Org, made: Made, **wish: Any) -> None:
+    change = QuoteChange(
+        org_id=org.org_id, quote_id=made.salesforce_id or "", requested_by=org.user_id, request_id="r-2", **wish
+    )
+    (shop.quotes.delete if change.deletes else shop.quotes.update)(change, org, deadline=soon())
+
+
+def cut_off(shop: Shop, org: Org, simulator: Simulator, made: Made, *, done: bool, **wish: Any) -> None:
+    """A change whose write is not answered, whether or not the org has made it, and that cannot look afterwards."""
+    for write in ("PATCH /sobjects/Quote", "POST /composite/graph"):
+        simulator.fault(write, cut=True, after=done)
+    simulator.fault("GET /query", cut=True, skip=1, times=None)
+    with pytest.raises(OutcomeUnknown):
+        ask(shop, org, made, **wish)
+    simulator.clear_faults()
+
+
+def grow_old(shop: Shop, org: Org) -> None:
+    """What is open is old enough for a worker to settle it."""
+    over = "UPDATE gateway.intent SET created_at = now() - interval '1 h', settled_at = now() - interval '1 h'"
+    with shop.engine.begin() as connection:
+        set_org(connection, org.org_id)
+        connection.execute(text(f"{over} WHERE operation = 'changeQuote' AND org_id = :o"), {"o": org.org_id})
+
+
+def settle(shop: Shop, org: Org, orgs: Orgs) -> None:
+    """Let a worker find out."""
+    assert lease(shop).status == "open"
+    grow_old(shop, org)
+    with working(shop.engine, orgs):
+        until(lambda: lease(shop).status == "settled", 30)
+
+
+def lease(shop: Shop) -> Any:
+    with shop.engine.connect() as connection:
+        return connection.execute(
+            text("SELECT status, lease_until, next_at FROM gateway.intent WHERE operation = 'changeQuote'")
+        ).one()
+
+
+@pytest.mark.parametrize("kind", WISHES)
+def test_what_the_org_has_done_is_stored(
+    kind: str, shop: Shop, ann: Org, simulator: Simulator, made: Made, orgs: Orgs
+) -> None:
+    cut_off(shop, ann, simulator, made, done=True, **WISHES[kind])
+    assert shop.row(made.quote_id)["status"] == "Draft" and len(shop.events(made.quote_id)) == 1
+    settle(shop, ann, orgs)
+    row, event = shop.row(made.quote_id), shop.events(made.quote_id)[-1]
+    assert (event["through"], event["by_user_id"], event["request_id"]) == ("reconcile", ann.user_id, "r-2")
+    assert (lease(shop).status, lease(shop).lease_until) == ("settled", None)
+    if kind == "deletion":
+        assert row["deleted_at"] is not None and event["action"] == "deleted"
+        return
+    agree(shop, simulator, made)
+    assert row["sync_status"] == "synced" and row["revision"] == (2 if kind == "discount" else 1)
+    assert row["discount_percent"] == WISHES[kind].get("discount_percent", made.row.discount_percent)
+    ask(shop, ann, made, **WISHES[kind])
+    assert shop.row(made.quote_id)["revision"] == row["revision"], "sent again, it is there already"
+
+
+@pytest.mark.parametrize("kind", WISHES)
+def test_what_did_not_reach_the_org_is_not_done(
+    kind: str, shop: Shop, ann: Org, simulator: Simulator, made: Made, orgs: Orgs
+) -> None:
+    cut_off(shop, ann, simulator, made, done=False, **WISHES[kind])
+    before = shop.row(made.quote_id)
+    settle(shop, ann, orgs)
+    assert shop.row(made.quote_id) == before and len(shop.events(made.quote_id)) == 1
+    assert lease(shop).status == "settled"
+    agree(shop, simulator, made)
+
+
+def test_what_somebody_else_did_meanwhile_is_shown(
+    shop: Shop, ann: Org, simulator: Simulator, made: Made, orgs: Orgs
+) -> None:
+    cut_off(shop, ann, simulator, made, done=True, status="Presented")
+    simulator.update("Quote", made.salesforce_id or "", {"Status": "Denied"})
+    settle(shop, ann, orgs)
+    assert shop.row(made.quote_id)["sync_status"] == "changed_in_org"
+    agree(shop, simulator, made)
+
+
+def test_a_quote_that_went_meanwhile_is_marked(
+    shop: Shop, ann: Org, simulator: Simulator, made: Made, orgs: Orgs
+) -> None:
+    cut_off(shop, ann, simulator, made, done=True, status="Presented")
+    simulator.delete("Opportunity", made.row.opportunity_id)
+    settle(shop, ann, orgs)
+    assert shop.row(made.quote_id)["sync_status"] == "deleted_in_org"
+
+
+def test_an_org_that_is_away_is_asked_again(shop: Shop, ann: Org, simulator: Simulator, made: Made, orgs: Orgs) -> None:
+    cut_off(shop, ann, simulator, made, done=True, status="Presented")
+    simulator.fault("GET /query", status=503, times=None)
+    grow_old(shop, ann)
+    with working(shop.engine, orgs):
+        until(lambda: lease(shop).next_at, 30)
+    left = lease(shop)
+    assert (left.status, left.lease_until) == ("open", None) and shop.row(made.quote_id)["status"] == "Draft"
+    simulator.clear_faults()
+    ask(shop, ann, made, status="Presented")
+    assert lease(shop).status == "settled", "whoever asks meanwhile does not wait for a worker"
+    agree(shop, simulator, made)
+
+
+def test_a_refusal_is_nothing_to_settle(shop: Shop, ann: Org, simulator: Simulator, made: Made) -> None:
+    simulator.delete("Quote", made.salesforce_id or "")
+    with pytest.raises(QuoteNotFound):
+        ask(shop, ann, made, status="Presented")
+    assert lease(shop).status == "settled"
