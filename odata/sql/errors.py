@@ -78,8 +78,9 @@ TRANSLATIONS: Final[Mapping[str, Translation]] = {
     "0A000": Translation(InternalError, "The database does not do what this request needs; the log has more.", True),
 }
 
-CONNECTION_LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "08000", "08003", "08006"})
-"""The server gave up the connection, not the statement: a read may go again over a fresh one."""
+CONNECTION_LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "08000", "08003", "08006", "08P01"})
+"""The server gave up the connection, not the statement: a read may go again over a fresh one. 08P01 is what PgBouncer
+says of a server connection that has ended."""
 
 UNKNOWN_STATEMENT: Final = "26000"
 CHANGED_RESULT: Final = "RevalidateCachedQuery"

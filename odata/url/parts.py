@@ -14,6 +14,7 @@ from urllib.parse import unquote, unquote_to_bytes
 from odata.errors import LimitExceeded, UrlSyntaxError
 
 DECODED_AT_ONCE = 16_384
+MOST_OPTIONS = 5_000
 MOST_SEMICOLONS = 4_000
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ENCODED_SEMICOLON = re.compile("%3[Bb]")
@@ -41,7 +42,7 @@ def split(path: str, query: str, *, plus_is_space: bool = False) -> Parts:
     """Split and decode; "+" becomes a space everywhere in the query only if plus_is_space.
 
     Raises: UrlSyntaxError (400) for bytes that are not UTF-8, a stray "%", a bare "#", or a control character other
-    than TAB.
+    than TAB; LimitExceeded (400) for more than MOST_OPTIONS.
     """
     for target, text in (("path", path), ("query", query)):
         if "#" in text:
@@ -49,9 +50,10 @@ def split(path: str, query: str, *, plus_is_space: bool = False) -> Parts:
     segments = tuple(_decode(segment, "path") for segment in path.split("/") if segment)
     options: list[tuple[str, str | None]] = []
     semicolons: list[tuple[int, int]] = []
-    for item in query.split("&"):
-        if not item:
-            continue
+    items = [item for item in query.split("&") if item]
+    if len(items) > MOST_OPTIONS:
+        raise LimitExceeded(f"The query has {len(items)} options; the limit is {MOST_OPTIONS}.", target="query")
+    for item in items:
         if plus_is_space:
             item = item.replace("+", " ")
         name, separator, value = item.partition("=")

@@ -26,7 +26,7 @@ from odata.errors import (
     Unavailable,
 )
 from odata.sql.connections import ConnectionLimits
-from odata.sql.errors import TRANSLATIONS, translation
+from odata.sql.errors import CONNECTION_LOST, TRANSLATIONS, translation
 from odata.sql.run import Database, Timings
 
 ID = "6f0c2a52-0000-4000-8000-000000000001"
@@ -119,6 +119,21 @@ def test_a_prepared_statement_whose_result_changed_is_run_again(empty_database_u
         other.execute("ALTER TABLE changing ADD COLUMN name varchar DEFAULT 'x'")
         assert database.fetch("SELECT * FROM changing") == (1, "x")
     database.close()
+
+
+@pytest.mark.parametrize("state", sorted(CONNECTION_LOST))
+def test_a_lost_connection_is_tried_again_three_times_at_most(empty_database_url: str, state: str) -> None:
+    """By whoever it was lost: the statement itself says so here, each time."""
+    with psycopg.connect(empty_database_url, autocommit=True) as owner:
+        owner.execute(
+            "CREATE FUNCTION lost() RETURNS int LANGUAGE plpgsql AS "
+            f"'BEGIN RAISE EXCEPTION ''gone'' USING ERRCODE = ''{state}''; END'"
+        )
+    database, timings = Database(empty_database_url), Timings()
+    with pytest.raises(Unavailable):
+        database.fetch("SELECT lost()", timings=timings)
+    database.close()
+    assert (timings.statements, timings.retries) == (3, 2)
 
 
 def test_what_the_database_cannot_do_is_no_stale_statement(database: Database) -> None:

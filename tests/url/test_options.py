@@ -9,6 +9,7 @@ import pytest
 from odata.errors import BadRequest, DuplicateOption, InvalidOption, LimitExceeded, UrlSyntaxError
 from odata.url import Rules, parse
 from odata.url.nodes import ExpandItem, Number, Options, SelectItem, Span
+from odata.url.parts import MOST_OPTIONS
 
 
 def options(query: str) -> Options:
@@ -232,3 +233,10 @@ def test_a_stray_percent_is_named_with_its_option(query: str, offset: int, targe
     with pytest.raises(UrlSyntaxError, match=r"'%' without two hexadecimal digits at offset .* expected %25") as caught:
         parse("Things", query)
     assert (caught.value.offset, caught.value.target) == (offset, target)
+
+
+def test_so_many_options_and_no_more() -> None:
+    options = "&".join(f"a{number}=1" for number in range(MOST_OPTIONS))
+    assert len(parse("Quotes", options).options.custom) == MOST_OPTIONS
+    with pytest.raises(LimitExceeded, match=rf"has {MOST_OPTIONS + 1} options; the limit is {MOST_OPTIONS}"):
+        parse("Quotes", f"{options}&$top=1")
