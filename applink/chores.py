@@ -146,6 +146,7 @@ class Chores:
                 self._settle(intent)
         return bool(taken)
 
+    @about_it
     def _settle_change(self, intent: Intent) -> None:
         """A change of a quote: the row is brought up to what the org has; what did not reach it stays undone."""
         lease = Lease(org_id=intent.org_id, quote_id=UUID(intent.idem_key), lease_no=intent.lease_no)
@@ -162,6 +163,7 @@ class Chores:
         log.warning("intent=%s org=%s settled=no code=%s", intent.id, intent.org_id, problem.code)
         self._release(intent, backoff(intent.attempts + 3, self._limits.retry_most_seconds))
 
+    @about_it
     def _settle(self, intent: Intent) -> None:
         if intent.called_at is None:
             return self._close(intent, "It was begun and never sent to the org.")
@@ -180,7 +182,7 @@ class Chores:
             return intents.settle(connection, intent, None, made.quote_id, made.salesforce_id)
 
         settled = self._transactions.run(write)
-        log.info("intent=%s org=%s settled=%s", intent.id, intent.org_id, "yes" if settled else "lease_lost")
+        log.info("intent=%s org=%s settled=%s", intent.id, intent.org_id, "yes" if settled else "no code=lease_lost")
 
     def _close(self, intent: Intent, reason: str) -> None:
         self._transactions.run(lambda connection: intents.fail(connection, intent, NOT_MADE, reason))
