@@ -122,9 +122,18 @@ def list_credentials(org: str | None) -> None:
     with _one_line(), database.engine(_settings("DATABASE_URL").database_url).begin() as connection:
         rows = listing(connection, _org(org) if org else None)
     for row in rows:
-        state = "revoked" if row.revoked_at else f"until {row.expires_at:%Y-%m-%d}" if row.expires_at else "valid"
         visible = ",".join(row.sets) if row.sets is not None else "all sets"
+        state = _state(row.revoked_at, row.expires_at)
         click.echo(f"{row.username}\t{row.org_id}\t{row.profile}\t{row.scope}\t{visible}\t{state}")
+
+
+def _state(revoked_at: datetime | None, expires_at: datetime | None) -> str:
+    """Whether a credential is valid, in a word."""
+    if revoked_at is not None:
+        return "revoked"
+    if expires_at is None:
+        return "valid"
+    return f"{'until' if expires_at > datetime.now(UTC) else 'expired'} {expires_at:%Y-%m-%d}"
 
 
 @main.command()

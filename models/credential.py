@@ -139,12 +139,14 @@ def rotate(
 ) -> Issued:
     """Make a new secret; the present one stays valid for `overlap` more, one before it no longer.
 
-    Raises: UnknownCredentialError when no live credential bears the username.
+    Raises: UnknownCredentialError when no live credential bears the username: an expired one stays expired.
     """
     issued = Issued(username=username, secret=secret or _new_secret())
+    ends = credential.c.expires_at
     changed = connection.execute(
         credential.update()
         .where(credential.c.username == username, credential.c.revoked_at.is_(None))
+        .where(ends.is_(None) | (ends > func.now()))
         .values(
             secret_hash=hash_secret(issued.secret),
             secret_previous_hash=credential.c.secret_hash,
@@ -203,7 +205,7 @@ class UnknownCredentialError(LookupError):
     """No live credential bears the username."""
 
     def __init__(self, username: str) -> None:
-        super().__init__(f"No credential '{username}', or it is revoked.")
+        super().__init__(f"No credential '{username}', or it is revoked or expired.")
         self.username = username
 
 

@@ -74,6 +74,14 @@ def test_revoked(connection: Connection) -> None:
             act(connection, issued.username)
 
 
+def test_expired(connection: Connection) -> None:
+    """A new secret of it would open nothing."""
+    issued = credential.create(connection, org_id=ORG, expires_at=NOW - timedelta(days=1))
+    with pytest.raises(credential.UnknownCredentialError, match="expired"):
+        credential.rotate(connection, issued.username)
+    credential.revoke(connection, issued.username)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

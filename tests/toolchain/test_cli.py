@@ -57,6 +57,18 @@ def test_create_keeps_what_was_said(gateway: Gateway, database_url: str) -> None
     assert secret not in gateway("credentials", "list").output
 
 
+def test_a_credential_that_has_ended_says_so(gateway: Gateway, database_url: str) -> None:
+    username, _ = made(gateway("credentials", "create", "--org", ORGS[0]))
+    with psycopg.connect(database_url) as connection:
+        past = "UPDATE gateway.credential SET expires_at = '2026-01-01 00:00+00' WHERE username = %s"
+        connection.execute(past, (username,))
+    assert (
+        f"{username}\t{ORGS[0]}\tstrict\tread\tall sets\texpired 2026-01-01\n" in gateway("credentials", "list").output
+    )
+    gateway("credentials", "revoke", username)
+    assert f"{username}\t{ORGS[0]}\tstrict\tread\tall sets\trevoked\n" in gateway("credentials", "list").output
+
+
 def test_a_new_org_of_15_characters_is_widened_and_gets_the_default_rules(gateway: Gateway, database_url: str) -> None:
     first = gateway("credentials", "create", "--org", NEW_ORG)
     username, _ = made(first)
@@ -88,8 +100,8 @@ YESTERDAY = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
         (("create", "--org", NEW_ORG, "--sets", "Quotes,Quote"), "names no entity set 'Quote'; there are Quotes,"),
         (("create", "--org", NEW_ORG, "--expires", YESTERDAY), "is over already"),
         (("create", "--org", NEW_ORG, "--profile", "loose"), "'loose' is not one of 'salesforce', 'strict'"),
-        (("rotate", "nobody"), "No credential 'nobody', or it is revoked."),
-        (("revoke", "nobody"), "No credential 'nobody', or it is revoked."),
+        (("rotate", "nobody"), "No credential 'nobody', or it is revoked or expired."),
+        (("revoke", "nobody"), "No credential 'nobody', or it is revoked or expired."),
     ],
 )
 def test_what_is_wrong_is_one_line(gateway: Gateway, words: tuple[str, ...], line: str) -> None:
