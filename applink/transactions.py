@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -65,6 +66,8 @@ class Transactions:
         seconds = min(LONGEST_WAIT_SECONDS, 0.05 * 4 ** min(failures, 8)) * random.uniform(0.5, 1.0)
         log.warning("database=away trouble=%s state=%s failures=%d wait_seconds=%.1f",
                     type(error).__name__, _state(error) or "-", failures, seconds)  # fmt: skip
+        if refusal := _refusal(error):
+            log.warning("the database takes no connection: %s", refusal)
         over = until is not None and time.monotonic() + seconds > until
         if over or self._ending.wait(seconds):
             raise DatabaseAway from error
@@ -78,3 +81,9 @@ class Transactions:
 def _state(error: Exception) -> str:
     """SQLSTATE, "" where the server said nothing."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+
+
+def _refusal(error: Exception) -> str:
+    """Why the server took no connection, as it said: psycopg keeps no SQLSTATE of that. "" for every other trouble."""
+    found = re.search(r"FATAL: +(.+)", str(getattr(error, "orig", None) or ""))
+    return found[1] if found else ""
