@@ -1,7 +1,8 @@
 """The 840 cases of the OData ABNF (odata-abnf-testcases.yaml), each under the rule it names.
 
 URL rules are percent-decoded first, as in the service; rules for payloads and headers are not. Reading is strict: what
-the service tolerates beyond the grammar (`Rules.lenient`) is tested in tests/url.
+the service tolerates beyond the grammar (`Rules.lenient`) is tested in tests/url. Rules are called through their
+modules, so that each can be taken away (tests/conformance/switches).
 """
 
 from __future__ import annotations
@@ -16,15 +17,11 @@ import pytest
 import yaml
 
 from odata.errors import BadRequest, DuplicateOption
-from odata.protocol.preferences import has_header_form, preference
-from odata.url import Rules, expressions, members, parse
-from odata.url.context import parse_context
-from odata.url.literals import has_form, is_geo_literal, primitive_literal
+from odata.protocol import preferences
+from odata.url import Rules, context, expressions, literals, members, options, parse, search
 from odata.url.nodes import Path as MemberPath
 from odata.url.nodes import Unary
-from odata.url.options import canonical_name, query_options
 from odata.url.parts import split
-from odata.url.search import search_expr
 from odata.url.tokens import END, Budget, Tokens
 from tests.given import CONFORMANCE
 
@@ -54,7 +51,7 @@ def accept(condition: object) -> None:
 def relative_uri(text: str) -> None:
     target, hash_sign, fragment = text.partition("#")
     if hash_sign and target == "$metadata":
-        parse_context("#" + fragment)
+        context.parse_context("#" + fragment)
         text = target
     path, _, query = text.partition("?")
     parse(path, query, rules=STRICT)
@@ -87,14 +84,14 @@ def query(text: str) -> None:
 
 def read_query(text: str) -> None:
     parts = split("", text)
-    query_options(parts.options, 0, Budget(STRICT), parts.encoded_semicolons)
+    options.query_options(parts.options, 0, Budget(STRICT), parts.encoded_semicolons)
 
 
 def one_option(canonical: str | None) -> Callable[[str], None]:
     def drive(text: str) -> None:
         accept("&" not in text)
         if canonical:
-            accept(canonical_name(text.partition("=")[0]) == canonical)
+            accept(options.canonical_name(text.partition("=")[0]) == canonical)
         read_query(text)
 
     return drive
@@ -121,21 +118,33 @@ def rule(function: Callable[[Tokens], Any], check: Callable[[Any], bool] = lambd
     return drive
 
 
+def _expression(tokens: Tokens) -> object:
+    return expressions.common_expr(tokens)
+
+
+def _member_path(tokens: Tokens) -> object:
+    return members.member_path(tokens)
+
+
+def _literal(tokens: Tokens) -> object:
+    return literals.primitive_literal(tokens)
+
+
 def json_string(tokens: Tokens) -> object:
     tokens.seek(0)
     return expressions.json_string(tokens, "a string")
 
 
 def literal(*kinds: str) -> Callable[[str], None]:
-    return rule(primitive_literal, lambda node: not kinds or node.kind in kinds)
+    return rule(_literal, lambda node: not kinds or node.kind in kinds)
 
 
 def value(*forms: str) -> Callable[[str], None]:
-    return lambda text: accept(any(has_form(form, text) for form in forms))
+    return lambda text: accept(any(literals.has_form(form, text) for form in forms))
 
 
 def decoded(form: str) -> Callable[[str], None]:
-    return lambda text: accept(has_form(form, split("", "=" + text).options[0][1] or ""))
+    return lambda text: accept(literals.has_form(form, split("", "=" + text).options[0][1] or ""))
 
 
 def primitive_value(text: str) -> None:
@@ -147,22 +156,24 @@ def primitive_value(text: str) -> None:
         "dateValue",
         "timeOfDayValue",
         "enumValue",
+        "decimalValue",
+        "binaryValue",
     )
-    accept(is_geo_literal(text) or any(has_form(form, text) for form in (*forms, "decimalValue", "binaryValue")))
+    accept(literals.is_geo_literal(text) or any(literals.has_form(form, text) for form in forms))
 
 
 def quoted(form: str) -> Callable[[str], None]:
     """A literal that may lack its prefix, so that it is a string by its shape."""
 
     def check(node: Any) -> bool:
-        return node.kind == form or (node.kind == "string" and has_form(form + "Value", node.text))
+        return node.kind == form or (node.kind == "string" and literals.has_form(form + "Value", node.text))
 
-    return rule(primitive_literal, check)
+    return rule(_literal, check)
 
 
 def header(text: str) -> None:
     name, _, content = text.partition(":")
-    accept(has_header_form(name, content))
+    accept(preferences.has_header_form(name, content))
 
 
 def whole_path(text: str) -> None:
@@ -172,27 +183,26 @@ def whole_path(text: str) -> None:
 
 def after_name(text: str) -> None:
     """anyExpr and allExpr stand behind a path."""
-    rule(expressions.common_expr, lambda node: isinstance(node, MemberPath) and node.tail is not None)(
-        "Products/" + text
-    )
+    rule(_expression, lambda node: isinstance(node, MemberPath) and node.tail is not None)("Products/" + text)
 
 
 NUMBERS = ("integer", "decimal", "double")
-EXPRESSION = rule(expressions.common_expr)
+EXPRESSION = rule(_expression)
 RULES: dict[str, Callable[[str], None]] = {
     "odatauri": odata_uri, "odatarelativeuri": relative_uri, "resourcepath": whole_path, "entitysetname": whole_path,
     "queryoptions": query, "systemqueryoption": query, "customqueryoption": one_option(None),
     **{name: one_option("$" + name) for name in
        ("filter", "search", "orderby", "select", "expand", "compute", "deltatoken", "skiptoken")},
     "commonexpr": EXPRESSION, "boolcommonexpr": EXPRESSION, "isofexpr": EXPRESSION,
-    "notexpr": rule(expressions.common_expr, lambda node: isinstance(node, Unary)),
-    "firstmemberexpr": rule(members.member_path), "propertypathexpr": rule(members.member_path),
-    "anyexpr": after_name, "context": parse_context, "header": header, "prefer": header,
-    "searchexpr": rule(lambda tokens: search_expr(tokens, 0)),
+    "notexpr": rule(_expression, lambda node: isinstance(node, Unary)),
+    "firstmemberexpr": rule(_member_path), "propertypathexpr": rule(_member_path),
+    "anyexpr": after_name, "context": lambda text: context.parse_context(text), "header": header, "prefer": header,
+    "searchexpr": rule(lambda tokens: search.search_expr(tokens, 0)),
     "functionparameter": lambda text: whole_path(f"Function({text})"),
     "stringinurl": rule(json_string),
-    "preference": preference, "includeannotationspreference": preference, "maxpagesizepreference": preference,
-    "request-id": lambda text: accept(has_header_form("content-id", text)),
+    **{name: lambda text: preferences.preference(text) for name in
+       ("preference", "includeannotationspreference", "maxpagesizepreference")},
+    "request-id": lambda text: accept(preferences.has_header_form("content-id", text)),
     "primitiveliteral": literal(), "null": literal("null"), "boolean": literal("boolean"), "guid": literal("guid"),
     "date": literal("date"), "datetimeoffsetliteral": literal("datetimeoffset"),
     "datetimeoffsetvalueinurl": literal("datetimeoffset"), "timeofdayliteral": literal("timeofday"),

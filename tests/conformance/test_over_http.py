@@ -62,7 +62,8 @@ def test_next_links_near_the_limit_are_taken_by_the_server(web: Web) -> None:
 
 def test_wide_query_over_the_wire(web: Web) -> None:
     known = [row["Id"] for row in ask(web, "/odata/v4/Quotes?$select=Id")[2]["value"]]
-    guids = [*known, *(f"00000000-0000-4000-8000-{number:012}" for number in range(2000 - len(known)))]
+    wanted = known[::2]
+    guids = [*wanted, *(f"00000000-0000-4000-8000-{number:012}" for number in range(2000 - len(wanted)))]
     for options in (
         f"$select=Id&$filter=Id in ({','.join(guids)})",
         "$select=Id&$filter=" + " or ".join(f"Id eq {g}" for g in guids[:1000]),
@@ -70,7 +71,7 @@ def test_wide_query_over_the_wire(web: Web) -> None:
         status, headers, reply = ask(
             web, "/odata/v4/Quotes/$query", method="POST", body=options, Content_Type="text/plain"
         )
-        assert status == 200 and [row["Id"] for row in reply["value"]] == known
+        assert status == 200 and [row["Id"] for row in reply["value"]] == wanted
         assert headers["OData-Version"] == "4.0"
 
 

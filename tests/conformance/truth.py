@@ -3,7 +3,8 @@
 on       things, recorded or gateway: the service that is asked
 url      below the service root; status: 200 unless said
 truth    SQL whose column names are property names: the rows of the answer, in order
-text     the body as it is; json: a part of the body; error: words of the message
+         what $select leaves out may not be shown, whatever the case names
+text     the body as it is; json: a part of the body; absent: members that it has not; error: words of the message
 sql      fragments of the one statement that ran
 """
 
@@ -14,6 +15,7 @@ import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import psycopg
 
@@ -85,9 +87,23 @@ def check(client: Client, service: str, case: dict[str, Any]) -> Reply:
         assert reply.text == case["text"]
     if "json" in case:
         assert_part(json.loads(case["json"], parse_float=Decimal), reply.json)
+    assert not [name for name in case.get("absent", ()) if name in reply.json]
     if reply.status >= 400:
         check_error(reply, case)
+    elif reply.body[:1] == b"{":
+        check_selected(client, case, reply.json)
     return reply
+
+
+def check_selected(client: Client, case: dict[str, Any], document: Any) -> None:
+    """No property is shown that the client did not select, whether the case names it or not."""
+    options = parse_qsl(case.get("query") or case["url"].partition("?")[2])
+    chosen = [value for name, value in options if name.lower().removeprefix("$") == "select"]
+    selected = {item.rpartition("/")[2] for value in chosen for item in value.split(",")}
+    if chosen and "*" not in selected:
+        known = {item.name for one in client.service.exposure.sets for item in one.properties}
+        shown = {name for row in document.get("value", [document]) for name in row}
+        assert shown & known <= selected
 
 
 def pick(row: dict[str, Any], expected: list[dict[str, Any]]) -> dict[str, Any]:
