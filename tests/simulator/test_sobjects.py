@@ -100,6 +100,21 @@ def test_change_and_delete(worker: Rest, simulator: Simulator, quote: str) -> No
     assert error_code(worker.call("DELETE", "/sobjects/Quote/0Q0bZ9999999999")) == (404, "NOT_FOUND")
 
 
+def test_the_recycle_bin_is_seen_by_those_who_saw_what_is_in_it(
+    worker: Rest, ann: Rest, simulator: Simulator, quote: str
+) -> None:
+    hidden = simulator.create("Quote", _quote(simulator, OpportunityId=simulator.special("apac")))
+    for opportunity in ("plain", "apac"):
+        simulator.delete("Opportunity", simulator.special(opportunity))
+    query = {"q": f"SELECT Id, IsDeleted FROM Quote WHERE IsDeleted = true AND Id IN ('{quote}','{hidden}')"}
+    seen = {
+        user: {record["Id"] for record in rest.call("GET", "/queryAll", query=query).json()["records"]}
+        for user, rest in (("worker", worker), ("ann", ann))
+    }
+    assert seen == {"worker": {quote, hidden}, "ann": {quote}}
+    assert worker.rows(query["q"]) == [], "a query sees nothing of it"
+
+
 def test_an_upsert_makes_and_then_changes(worker: Rest, simulator: Simulator) -> None:
     path = "/sobjects/Quote/Gateway_Key__c/key%2F1"
     made = worker.call("PATCH", path, _quote(simulator))
