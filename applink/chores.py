@@ -157,6 +157,9 @@ class Chores:
             self._maker.settle(change, lease, org, deadline=deadline)
         except OperationError as problem:
             return self._not_settled(intent, problem)
+        except quote_work.AWAY as problem:  # whoever comes when the lease has ended goes on
+            log.warning("intent=%s org=%s settled=no trouble=%s", intent.id, intent.org_id, type(problem).__name__)
+            return
         log.info("quote=%s org=%s change=settled", lease.quote_id, lease.org_id)
 
     def _not_settled(self, intent: Intent, problem: OperationError) -> None:

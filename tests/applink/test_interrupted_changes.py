@@ -8,18 +8,20 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from applink.authorizations import Orgs
 from applink.errors import OutcomeUnknown, QuoteNotFound
 from applink.org import Org
 from applink.quotes import Made, QuoteChange, Quotes
+from applink.worker import Worker
 from models import database
 from models.database import set_org
 from simulator.running import Simulator
 from tests.applink.conftest import soon
 from tests.applink.quoting import DEFAULTS, Shop
 from tests.applink.test_quote_changes import agree
-from tests.applink.test_worker import until, working
+from tests.applink.test_worker import LIMITS, until, working
 
 WISHES: dict[str, dict[str, Any]] = {
     "status": {"status": "Presented"},
@@ -143,6 +145,23 @@ def test_an_org_that_is_away_is_asked_again(shop: Shop, ann: Org, simulator: Sim
     ask(shop, ann, made, status="Presented")
     assert lease(shop).status == "settled", "whoever asks meanwhile does not wait for a worker"
     agree(shop, simulator, made)
+
+
+class Away(Quotes):
+    """The database ends the connection."""
+
+    def settle(self, *_: Any, **__: Any) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("closed"))
+
+
+def test_a_database_that_is_away_is_no_defect(
+    shop: Shop, ann: Org, orgs: Orgs, simulator: Simulator, made: Made
+) -> None:
+    cut_off(shop, ann, simulator, made, done=True, status="Presented")
+    grow_old(shop, ann)
+    worker = Worker(shop.engine, orgs, Away(shop.engine, DEFAULTS), LIMITS, name="w1")
+    assert worker.chores.settle()
+    assert lease(shop).status == "open" and lease(shop).lease_until, "whoever comes when the lease has ended goes on"
 
 
 def test_a_refusal_is_nothing_to_settle(shop: Shop, ann: Org, simulator: Simulator, made: Made) -> None:
