@@ -16,6 +16,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -31,6 +32,8 @@ LARGEST_SHARE = 16
 ENTRY_BYTES = 6_000
 LITERAL_BYTES = 700
 COPIES_OF_TEXT = 4
+MOST_LIFTED = 8_000
+"""Literals taken out of one part. Few URLs have more, most of which are refused: what is left stays in the key as text."""
 UNLIFTED_OPTIONS = frozenset({"select", "top", "skip", "count", "format", "levels", "schemaversion"})
 
 # The order is that of the grammar: a guid or a date is no number with something behind it.
@@ -80,7 +83,7 @@ def _lift(text: str, part: int, pattern: re.Pattern[str], places: list[Place], t
     """The text with each literal replaced by NUL and the letter of its lexical kind; no URL holds a NUL."""
     pieces = []
     last = 0
-    for found in pattern.finditer(text):
+    for found in islice(pattern.finditer(text), MOST_LIFTED):
         start, end = found.span()
         kind = found.lastgroup or ""
         written = text[start:end]

@@ -8,7 +8,7 @@ from models import exposure
 from odata.edm.model import build
 from odata.plan.bound import Value
 from odata.plan.make import make
-from odata.shapes import ShapeCache, Variant, lift, size_bytes, variant_of
+from odata.shapes import MOST_LIFTED, ShapeCache, Variant, lift, size_bytes, variant_of
 from odata.url import parse_parts
 from odata.url.parts import split
 
@@ -69,6 +69,13 @@ def test_urls_that_differ_in_literals_share_a_shape(one: str, other: str) -> Non
 )
 def test_urls_that_mean_something_else_do_not(one: str, other: str) -> None:
     assert lift(split("Quotes", one)).key != lift(split("Quotes", other)).key
+
+
+def test_what_is_too_much_to_lift_stays_in_the_key() -> None:
+    wide = "$filter=Revision in (" + "1," * MOST_LIFTED + "{})"
+    one, same, other = (lift(split("Quotes", wide.format(last))) for last in ("7", "7", "8"))
+    assert len(one.texts) == MOST_LIFTED
+    assert one.key == same.key != other.key
 
 
 def test_no_url_can_pass_for_another_shape_by_writing_the_marker() -> None:
