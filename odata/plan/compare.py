@@ -25,7 +25,7 @@ from odata.edm.types import (
     STRING,
     PrimitiveType,
 )
-from odata.errors import TypeMismatch, Unsupported
+from odata.errors import TypeMismatch
 from odata.plan.bound import (
     Bound,
     Comparison,
@@ -92,8 +92,6 @@ def _expressions(operator: Operator, left: Bound, right: Bound, scope: Scope) ->
         return Truth(left, right.value, operator == "ne")
     if families == {"boolean"} and isinstance(left, Constant) and operator in ("eq", "ne"):
         return Truth(right, left.value, operator == "ne")
-    if families == {"enum"} and types[0].name == types[1].name and operator not in ("eq", "ne"):
-        raise Unsupported(f"'{operator}' between two expressions of {types[0].name} is not served.", target="$filter")
     if len(families) == 1 and (families != {"enum"} or types[0].name == types[1].name):
         return Comparison(operator, left, right)
     if scope.lenient and families == {"guid", "string"}:

@@ -278,8 +278,8 @@ class _Writer:
         return func.coalesce(operand != _BLANK, false(), type_=Boolean()) if exact else operand != _BLANK
 
     def _order(self, node: Comparison, left: Sql, right: Sql, *, exact: bool) -> Sql:
-        if type_of(node.left).family == "string":
-            left, right = self._ordered(node.left, left), self._ordered(node.right, right)
+        if type_of(node.left).family in ("string", "enum"):
+            left, right = self.order_key(node.left), self.order_key(node.right)
         result: Sql = getattr(left, _OPERATORS[node.operator])(right)
         greater, side = (node.left, left) if node.operator in ("gt", "ge") else (node.right, right)
         if _may_be_nan(greater):

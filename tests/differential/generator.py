@@ -261,7 +261,7 @@ class Generator:
             f"Boolean {equality} {self.pick('true', 'false', 'null', 'Parent/Boolean')}",
             f"Color {operator} '{self.pick('Red', 'Green', 'Blue')}'",
             f"Color {equality} null",
-            f"Color {equality} Parent/Color",
+            f"Color {operator} Parent/Color",
             f"Color has Everything.Color'{self.pick('Red', 'Green')}'",
             f"not (Color has '{self.pick('Red', 'Green')}')",
             f"Guid {equality} {guid}",
