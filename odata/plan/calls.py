@@ -25,7 +25,7 @@ from odata.edm.types import (
     STRING,
     PrimitiveType,
 )
-from odata.errors import InvalidLiteral, TypeMismatch, UnknownFunction, Unsupported
+from odata.errors import InvalidLiteral, TypeMismatch, Unsupported
 from odata.functions import FUNCTIONS, UNSUPPORTED, Function, fits, overload
 from odata.plan.bound import (
     Arithmetic,
@@ -41,7 +41,7 @@ from odata.plan.bound import (
 )
 from odata.plan.compare import cast_to
 from odata.plan.literals import KINDS, coarse, literal_value, natural, shown
-from odata.plan.scope import Scope, nearest
+from odata.plan.scope import Scope
 from odata.url.nodes import Call, Literal, TypeName
 
 ArithmeticOperator: TypeAlias = OneOf["add", "sub", "mul", "div", "divby", "mod"]
@@ -76,11 +76,9 @@ def call(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Bo
 
 
 def check_served(node: Call) -> None:
-    """Refuse functions that are not served (501) and unknown names (400), before their arguments are looked at."""
+    """Refuse functions that are not served (501) before their arguments are looked at; `url` refuses unknown names."""
     if node.name in UNSUPPORTED:
         raise Unsupported(f"The function {node.name} is not served: {UNSUPPORTED[node.name]}.", target=node.name)
-    if node.name not in FUNCTIONS:
-        raise UnknownFunction(f"No function '{node.name}' (offset {node.position}){nearest(node.name, FUNCTIONS)}")
 
 
 def _search(

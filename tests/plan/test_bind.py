@@ -10,12 +10,14 @@ from odata.edm.model import Model, build
 from odata.edm.types import DATE, DATE_TIME_OFFSET, INT32, PRIMITIVE_TYPES
 from odata.errors import InvalidLiteral, ODataError
 from odata.exposure import Exposure
+from odata.functions import FUNCTIONS, UNSUPPORTED
 from odata.plan.bind import bind
 from odata.plan.bound import Comparison, Logic, Membership, PropertyValue, Value, Variable, nullable, type_of
 from odata.plan.limits import Limits, Profile
 from odata.plan.literals import key_value
 from odata.plan.scope import root_scope
 from odata.plan.values import database_text
+from odata.url.expressions import CANONICAL_FUNCTIONS
 from odata.url.nodes import Expression
 from tests.filtering import MODEL, options_of, plan
 from tests.models import everything
@@ -62,6 +64,14 @@ REFUSED = [
     ("Name/Id eq 1", 400, "BadRequest", "primitive property"),
     ("$it eq null", None, "", ""),
     ("Children/$count($top=1) gt 1", 400, "InvalidOption", "top"),
+    ("geography'SRID=0;Point(1 1)' eq null", 501, "Unsupported", "geography literals"),
+    ("case(Boolean:1,true:'x') eq 1", 400, "TypeMismatch", "have types that do not fit: Edm.Int64, Edm.String"),
+    ("$it/$count gt 1", 400, "BadRequest", "A single entity has no"),
+    ("isof(Name,Everything.Nope)", 501, "Unsupported", "not Everything.Nope"),
+    ("Everything.Colour'Red' eq null", 400, "TypeMismatch", "did you mean 'Everything.Color'"),
+    ("@Core.Description eq 'x'", 501, "Unsupported", "annotation @Core.Description"),
+    ("Parent/Nope/any()", 400, "UnknownProperty", "'Nope' on Thing"),
+    ("Nope.Type/Name eq 'x'", 501, "Unsupported", "Nope.Type"),
     ("Name in Children", 400, "TypeMismatch", "takes a list"),
     ("Name has 'x'", 400, "TypeMismatch", "'has'"),
     ("Int32 eq @a & @a=@a", 400, "BadRequest", "@a stands for itself"),
@@ -75,6 +85,10 @@ def test_refused(text: str, status: int, code: str, message: str) -> None:
         plan(f"$filter={text}")
     assert (caught.value.status, caught.value.code) == (status, code), caught.value.message
     assert message in caught.value.message
+
+
+def test_every_function_of_the_grammar_is_served_or_refused_by_name() -> None:
+    assert set(CANONICAL_FUNCTIONS) == {*FUNCTIONS, *UNSUPPORTED}
 
 
 @pytest.mark.parametrize("text", ["$it eq null", "cast(Everything.Thing)/Name eq 'x'"])
