@@ -33,7 +33,7 @@ ENTRY_BYTES = 6_000
 LITERAL_BYTES = 700
 COPIES_OF_TEXT = 4
 MOST_LIFTED = 8_000
-"""Literals taken out of one part. Few URLs have more, and most of those are refused: the rest stays in the key as text."""
+"""Literals taken out of one part. Few URLs have more, most of those refused: the rest stays in the key as text."""
 UNLIFTED_OPTIONS = frozenset({"select", "top", "skip", "count", "format", "levels", "schemaversion"})
 
 # The order is that of the grammar: a guid or a date is no number with something behind it.
