@@ -124,7 +124,8 @@ def _names(connection: psycopg.Connection[Any]) -> dict[str, str]:
                    left(account_id, 15) AS account15, left(opportunity_id, 15) AS opportunity15,
                    expiration_date::text AS expiration, created_at::date::text AS day,
                    (SELECT max(id::text) FROM {quotes}) AS other_quote,
-                   (SELECT min(id::text) FROM gateway.quote_line WHERE org_id = %(org)s) AS line,
+                   (SELECT min(id::text) FROM gateway.quote_line
+                    WHERE org_id = %(org)s AND quantity IS NOT NULL) AS line,
                    (SELECT min(quote_id::text) FROM gateway.quote_line WHERE org_id = %(org)s) AS line_quote
             FROM {quotes} AND account_id IS NOT NULL AND expiration_date IS NOT NULL ORDER BY id OFFSET 1500 LIMIT 1
             """,
