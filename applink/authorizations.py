@@ -19,6 +19,7 @@ from aiohttp.abc import AbstractResolver
 from applink import callback_urls
 from applink.context import Caller
 from applink.errors import OperationError, OrgNotAllowed, OrgUnavailable
+from applink.gate import OPEN, Gate
 from applink.org import Org
 from applink.salesforce import CallersSession, Described, SdkOrg
 from applink.sending import CALL_SECONDS, Sender, Session, host_of
@@ -107,13 +108,13 @@ class Orgs:
             return self.named(caller.org_id)
         return self._org(CallersSession(session_of(caller)), session_of(caller))
 
-    def named(self, org_id: str, *, deadline: float | None = None) -> Org:
-        """An org as its named authorization.
+    def named(self, org_id: str, *, deadline: float | None = None, gate: Gate = OPEN) -> Org:
+        """An org as its named authorization, whose calls pass the gate.
 
         Raises: OrgNotAllowed where no authorization is for it; OrgUnavailable when it has no token to give now.
         """
         found = self._of(org_id, deadline)
-        return self._org(found, self._session(found, deadline))
+        return self._org(found, self._session(found, deadline), gate)
 
     def api_version(self, org_id: str) -> str:
         """The version of the REST API that an org's authorization is for. Raises: as `named`."""
@@ -157,8 +158,10 @@ class Orgs:
             failure = OrgUnavailable(f"The authorization {found.name} gave no token in time.")
         raise failure
 
-    def _org(self, sessions: CallersSession | NamedAuthorization, known: Session) -> Org:
-        return SdkOrg(self.sender, sessions, known, described=self._described, callback_url=self._callback_url)
+    def _org(self, sessions: CallersSession | NamedAuthorization, known: Session, gate: Gate = OPEN) -> Org:
+        return SdkOrg(
+            self.sender, sessions, known, described=self._described, callback_url=self._callback_url, gate=gate
+        )
 
     def _callback_url(self, url: str, domain_url: str) -> str:
         return callback_urls.checked(url, domain_url, own_hosts=self.own_hosts, path_prefix=self._callback_path)

@@ -1,17 +1,15 @@
-"""Where a worker's threads wait: for items claimed for each org, and for a place among the calls an org may get.
+"""Where a worker's threads wait for items, which are claimed for each org ahead of need.
 
-A place is held for one call only, so that pricing and writing rows overlap with the calls of others; therefore more
-items of an org are in hand than it may get calls. Orgs take turns. Knows neither database nor org.
+Pricing and writing rows overlap with the calls of others; therefore more items of an org are in hand than it may get
+calls. Orgs take turns. Knows neither database nor org.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,14 +26,11 @@ def in_hand(calls: int) -> int:
 
 @dataclass(slots=True)
 class _Bench:
-    """One org: items ready, with the time they were claimed; items in hand; calls allowed, under way, waited for."""
+    """One org: items ready, with the time they were claimed; items in hand; calls allowed."""
 
-    free: threading.Condition
     items: deque[tuple[float, ClaimedItem]] = field(default_factory=deque)
     in_hand: int = 0
     share: int = 0
-    busy: int = 0
-    waiting: int = 0
 
 
 class Benches:
@@ -43,22 +38,12 @@ class Benches:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._busy = 0
         self._benches: dict[str, _Bench] = {}
         self._turn = 0
         self._lock = threading.Lock()
         self._more = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
         self._closed = False
-        self._shared_until = math.inf
-        self._paused: frozenset[str] = frozenset()
-
-    def pause(self, *orgs: str, every: bool = False) -> None:
-        """Let nobody call these orgs from now on, besides others before; every: these and no others."""
-        with self._lock:
-            self._paused = frozenset(orgs) if every else self._paused.union(orgs)
-            for bench in self._benches.values():
-                bench.free.notify_all()
 
     def add(self, items: Sequence[ClaimedItem]) -> None:
         """Items that were claimed just now."""
@@ -88,57 +73,21 @@ class Benches:
             self._bench(org_id).in_hand -= 1
             self._more.notify()
 
-    @contextlib.contextmanager
-    def place(self, org_id: str, until: float) -> Iterator[bool]:
-        """A place for one call. until: a monotonic time. False: none came free in time, or the org is paused."""
+    def share(self, shares: Mapping[str, int]) -> None:
+        """How many calls each org may have under way; an org that is not named: none."""
         with self._lock:
-            bench = self._bench(org_id)
-            free = self._wait_for_place(org_id, bench, until)
-        try:
-            yield free
-        finally:
-            if free:
-                self._leave(bench)
-
-    def _wait_for_place(self, org_id: str, bench: _Bench, until: float) -> bool:
-        bench.waiting += 1
-        free = False
-        while org_id not in self._paused and time.monotonic() < until:
-            shared = time.monotonic() < self._shared_until
-            if free := shared and bench.busy < bench.share and self._busy < self._most:
-                break
-            bench.free.wait(max(0.0, until - time.monotonic()))
-        bench.waiting -= 1
-        if free:
-            bench.busy += 1
-            self._busy += 1
-        return free
-
-    def _leave(self, bench: _Bench) -> None:
-        with self._lock:
-            at_most = self._busy >= self._most
-            bench.busy -= 1
-            self._busy -= 1
-            for one in self._benches.values() if at_most else (bench,):
-                one.free.notify()
-
-    def share(self, shares: Mapping[str, int], until: float = math.inf) -> None:
-        """How many calls each org may have under way; an org that is not named: none. until: monotonic; then none."""
-        with self._lock:
-            self._shared_until = until
             for org_id in shares:
                 self._bench(org_id)
             for org_id, bench in list(self._benches.items()):
                 bench.share = shares.get(org_id, 0)
-                bench.free.notify_all()
                 if not (bench.share or self._in_use(bench)):
                     del self._benches[org_id]
             self._more.notify_all()
 
-    def under_way(self) -> dict[str, int]:
-        """Calls under way in each org for which there is anything to do here."""
+    def in_use(self) -> tuple[str, ...]:
+        """Orgs that have items here."""
         with self._lock:
-            return {org_id: bench.busy for org_id, bench in self._benches.items() if self._in_use(bench)}
+            return tuple(org_id for org_id, bench in self._benches.items() if self._in_use(bench))
 
     def rooms(self) -> dict[str, int]:
         """How many items each org could take now."""
@@ -178,7 +127,7 @@ class Benches:
     def _bench(self, org_id: str) -> _Bench:
         found = self._benches.get(org_id)
         if found is None:
-            found = self._benches[org_id] = _Bench(free=threading.Condition(self._lock))
+            found = self._benches[org_id] = _Bench()
         return found
 
     def _wanted(self, bench: _Bench) -> int:
@@ -188,7 +137,7 @@ class Benches:
         return bench.share > 0 and len(bench.items) * 2 <= self._wanted(bench)
 
     def _in_use(self, bench: _Bench) -> bool:
-        return bool(bench.busy or bench.items or bench.waiting or bench.in_hand)
+        return bool(bench.items or bench.in_hand)
 
     def _in_turn(self) -> Sequence[str]:
         names = list(self._benches)

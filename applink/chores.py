@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from applink import claims, intents, jobs, outbox, quote_leases, quote_work, shares, status
 from applink.errors import InvalidRequest, NotAllowed, NotFound, OperationError, Refused, Unavailable
-from applink.gated_org import GatedOrgs, Orgs
+from applink.gate import GatedOrgs, Orgs
 from applink.intents import NOT_MADE, Intent
 from applink.item_work import ItemWork, Limits, Maker, backoff
 from applink.outbox import EVENT, Owed

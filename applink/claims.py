@@ -203,6 +203,23 @@ def mark_called(connection: Connection, claimed: ClaimedItem, *, lease_seconds: 
         raise LeaseLost(str(claimed.item_id))
 
 
+TAKE_BACK: Final = text("""
+WITH item AS (
+    SELECT org_id, id FROM gateway.job_item
+    WHERE org_id = :org_id AND id = :item_id AND lease_no = :lease_no AND status = 'running' FOR UPDATE
+)
+UPDATE gateway.intent AS n SET called_at = NULL, attempts = n.attempts - 1
+FROM item WHERE n.org_id = item.org_id AND n.id = item.id AND n.called_at IS NOT NULL
+""")
+
+
+def take_mark_back(connection: Connection, claimed: ClaimedItem) -> None:
+    """What was marked was not sent. An item that was called before stays marked."""
+    if not claimed.called_before:
+        set_org(connection, claimed.org_id)
+        connection.execute(TAKE_BACK, _fence(claimed))
+
+
 def _fence(claimed: ClaimedItem) -> dict[str, Any]:
     return {"org_id": claimed.org_id, "item_id": claimed.item_id, "lease_no": claimed.lease_no}
 

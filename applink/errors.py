@@ -12,7 +12,7 @@
     |__ UnsupportedMediaType 415        no JSON, or in another charset than UTF-8
     |__ NotPriceable 422                NoLines ...: the code is the one of the pricing rule
     |__ TooMany 429                     TooManyJobs
-    |__ Unavailable 503                 OrgUnavailable  OrgLimitReached  SessionEnded: nothing was done, come again
+    |__ Unavailable 503                 OrgUnavailable  OrgLimitReached  NoPlace  NotSent  SessionEnded: not done
     |__ OutcomeUnknown 504              asked, and no answer: the same key settles it
 
 Raised where the fact is known, rendered once in endpoints.py; what never gets there (a request that cannot be read, a
@@ -192,6 +192,14 @@ class OrgUnavailable(Unavailable):
 
 class OrgLimitReached(Unavailable):
     """The org takes no more requests for the moment (REQUEST_LIMIT_EXCEEDED, row locks, concurrent queries)."""
+
+
+class NoPlace(OrgLimitReached):
+    """No place came free in time among the calls that a worker may make, or the org is paused."""
+
+
+class NotSent(NoPlace):
+    """The same of a write that was announced: whatever was noted of it before can be taken back."""
 
 
 class SessionEnded(Unavailable):

@@ -28,6 +28,8 @@ from applink import claims, shares
 from applink.benches import Benches
 from applink.claims import ClaimedItem, LeaseLost
 from applink.errors import (
+    NoPlace,
+    NotSent,
     OperationError,
     OrgLimitReached,
     OrgUnavailable,
@@ -35,8 +37,9 @@ from applink.errors import (
     SessionEnded,
     Unavailable,
 )
-from applink.gated_org import NO_PLACE, GatedOrgs
+from applink.gate import GatedOrgs
 from applink.org import Org
+from applink.places import Places
 from applink.quote_leases import Lease
 from applink.quotes import IfDraftExists, Made, QuoteChange, QuoteOrder
 from applink.soql import select
@@ -51,7 +54,7 @@ FRESH_SECONDS: Final = 1.0
 """How long after its claim an item begins without a look whether it is still ours and wanted."""
 FAILURES_BEFORE_A_LOOK: Final = 5
 """Failures of an org in a row after which it is asked whether it is there at all."""
-PASSING: Final = ("UNABLE_TO_LOCK_ROW", "QUERY_TIMEOUT", NO_PLACE)
+PASSING: Final = ("UNABLE_TO_LOCK_ROW", "QUERY_TIMEOUT")
 """Limits of one record or query, no reason to let the whole org rest."""
 
 
@@ -117,6 +120,7 @@ class ItemWork:
         name: str,
         transactions: Transactions,
         benches: Benches,
+        places: Places,
         orgs: GatedOrgs,
         maker: Maker,
         limits: Limits,
@@ -126,6 +130,7 @@ class ItemWork:
         self.counts = Tally()
         self._transactions = transactions
         self._benches = benches
+        self._places = places
         self._orgs = orgs
         self._maker = maker
         self._limits = limits
@@ -170,8 +175,7 @@ class ItemWork:
                 made = self._maker.recover(_order(item), org, deadline=deadline) if item.called_before else None
                 error = None if item.cancelled else given_up
             else:
-                before = partial(self._before_write, item, sent, ends)
-                made, error = self._maker.make(_order(item), org, deadline=deadline, before_write=before), None
+                made, error = self._made(item, org, sent, deadline, ends), None
             self._failures.forget(item.org_id)
             self._finish(item, made, error, org.calls, ends, tried=sent.is_set())
         except Stopped:
@@ -191,6 +195,19 @@ class ItemWork:
             self._broken(item, problem, ends, consumed=_of_values(problem))
         except Exception as problem:
             self._broken(item, problem, ends, consumed=True)
+
+    def _made(self, item: ClaimedItem, org: Org, sent: threading.Event, deadline: float, ends: float) -> Made:
+        """A new quote. sent: set when the org may have been called; a mark whose write was not sent is taken back."""
+        before = partial(self._before_write, item, sent, ends)
+        try:
+            return self._maker.make(_order(item), org, deadline=deadline, before_write=before)
+        except NoPlace as problem:
+            if isinstance(problem, NotSent):
+                self._transactions.run(lambda connection: claims.take_mark_back(connection, item), until=ends)
+                sent.clear()
+            if self._ending.is_set():
+                raise Stopped from None
+            raise
 
     def _before_write(self, item: ClaimedItem, sent: threading.Event, ends: float) -> None:
         """Commit that the org may have been called, under the fence; nothing is sent by a worker that ends."""
@@ -250,7 +267,7 @@ class ItemWork:
         ends: float,
     ) -> None:
         """No usable answer. Whether the try counts is decided by whether the org as a whole answers."""
-        pause = isinstance(problem, OrgLimitReached) and not any(code in problem.message for code in PASSING)
+        pause = isinstance(problem, OrgLimitReached) and not _passes(problem)
         if not pause and self._failures.add(item.org_id) == FAILURES_BEFORE_A_LOOK:
             self._failures.forget(item.org_id)
             pause = org is None or not self.is_there(org, deadline)
@@ -319,7 +336,7 @@ class ItemWork:
 
         if self._transactions.run(write):
             log.warning("org=%s paused=yes reason=%s", org_id, problem.code)
-        self._benches.pause(org_id)
+        self._places.pause(org_id)
         unstarted = self._benches.clear(org_id)
         self._transactions.run(lambda connection: claims.give_back(connection, unstarted))
 
@@ -342,6 +359,11 @@ def _order(item: ClaimedItem) -> QuoteOrder:
         if_draft_exists=cast(IfDraftExists, item.if_draft_exists),
         called_before=item.called_before,
     )
+
+
+def _passes(problem: OrgLimitReached) -> bool:
+    """Whether it is about a place of ours, or one record or query: no reason to let the org rest."""
+    return isinstance(problem, NoPlace) or any(code in problem.message for code in PASSING)
 
 
 def _of_values(problem: SQLAlchemyError) -> bool:

@@ -123,7 +123,8 @@ class Org(Protocol):
     ) -> tuple[Written, ...]:
         """All of the nodes or none: one composite graph of at most 500 nodes.
 
-        before: called when nothing more is waited for, right before they are sent; what it raises, they are not.
+        before: called when they are to be sent next; what it raises, they are not. Where there is a budget of calls, a
+        place in it may still be waited for then. Raises: NotSent where none came after `before`.
         """
         ...
 

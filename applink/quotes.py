@@ -94,8 +94,8 @@ class Quotes:
     def make(self, order: QuoteOrder, org: Org, *, deadline: float, before_write: Callable[[], None]) -> Made:
         """Make the quote of an order in the org, or find it there.
 
-        before_write: called right before the graph is sent, when no place among the org's calls is waited for any
-                more; it commits that the org was called.
+        before_write: called when the graph is to be sent next, a place among the org's calls being all that may be
+                waited for; it commits that the org was called. NotSent says that it was not after all.
         Raises: SetupRequired, OpportunityNotFound, NotPriceable, NotAllowed, Refused: no quote was made, and an order
                 that was called before has been looked up; Unavailable: this attempt made none, later perhaps;
                 OutcomeUnknown: the same order again settles it.

@@ -14,8 +14,9 @@ from typing import Any, Final, Protocol, TypeVar
 
 from applink import callback_urls, refusals, rest_calls, setup
 from applink.errors import InvalidRequest, NotFound, OperationError, SessionEnded
+from applink.gate import OPEN, Announced, Gate
 from applink.org import Delete, Node, Record, SObject, Soql, Written
-from applink.sending import Call, Sender, Session
+from applink.sending import Answer, Call, Sender, Session, meaning
 
 T = TypeVar("T")
 MOST_NODES: Final = 500
@@ -87,12 +88,14 @@ class SdkOrg:
         *,
         described: Described,
         callback_url: Callable[[str, str], str] = callback_urls.checked,
+        gate: Gate = OPEN,
     ) -> None:
         self._sender = sender
         self._sessions = sessions
         self._known = known
         self._described = described
         self._callback_url = callback_url
+        self._gate = gate
         self._calls = 0
 
     def __repr__(self) -> str:
@@ -128,7 +131,8 @@ class SdkOrg:
 
         Raises: InvalidRequest for a query that does not fit into an address (200 ids do), else as org.py says.
         """
-        return self._wait(self._query(soql, deadline), deadline, "the query", writes=False)
+        page = self._ask(rest_calls.querying(self._known, soql), deadline)
+        return [self._whole(record, deadline) for record in self._rest(page, deadline)]
 
     def describe(self, type_name: str, *, deadline: float) -> SObject | None:
         """What an object has for this user, None where there is no such object; remembered for a while."""
@@ -148,9 +152,12 @@ class SdkOrg:
         """All of the nodes or none. Raises: the guilty node's error, which it names; InvalidRequest above 500."""
         if not 0 < len(nodes) <= MOST_NODES:
             raise InvalidRequest(f"A graph has 1 to {MOST_NODES} nodes, not {len(nodes)}.")
-        if before is not None:
+        call = rest_calls.writing(self._known, nodes)
+        if before is None:
+            return self._ask(call, deadline)
+        with self._gate.announced(self.org_id, deadline) as announced:
             before()
-        return self._ask(rest_calls.writing(self._known, nodes), deadline)
+            return self._ask(call, deadline, announced)
 
     def create(self, type_name: str, fields: Mapping[str, Any], *, deadline: float) -> str:
         """A new record or Platform Event; its id."""
@@ -173,34 +180,35 @@ class SdkOrg:
         path = checked.removeprefix(self.domain_url)
         return self._ask(rest_calls.delivering(path, body), deadline)
 
-    def _ask(self, call: Call[T], deadline: float) -> T:
-        return self._wait(self._send(call, deadline), deadline, call.what, writes=call.writes)
-
-    async def _send(self, call: Call[T], deadline: float) -> T:
+    def _ask(self, call: Call[T], deadline: float, announced: Announced | None = None) -> T:
         """Send, and once more with another token when the org has ended this one: nothing had happened then."""
-        session = await self._sessions.current(deadline)
-        self._calls += 1
+        session, answer = self._wait(self._sent(call, deadline, announced), call, deadline)
         try:
-            return await self._sender.send(call, session, deadline)
+            return meaning(call, answer)
         except SessionEnded:
             pass
-        session = await self._sessions.renewed(session, deadline)
-        self._calls += 1
-        return await self._sender.send(call, session, deadline)
+        _, answer = self._wait(self._sent(call, deadline, announced, ended=session), call, deadline)
+        return meaning(call, answer)
 
-    async def _query(self, soql: Soql, deadline: float) -> list[Record]:
-        page = await self._send(rest_calls.querying(self._known, soql), deadline)
-        return [await self._whole(record, deadline) for record in await self._rest(page, deadline)]
+    async def _sent(
+        self, call: Call[Any], deadline: float, announced: Announced | None, ended: Session | None = None
+    ) -> tuple[Session, Answer]:
+        """The answer, and the session in which it was given. A place is held for the exchange alone."""
+        sessions = self._sessions
+        session = await (sessions.current(deadline) if ended is None else sessions.renewed(ended, deadline))
+        async with self._gate.place(self.org_id, deadline, announced, goes_on=self._calls > 0):
+            self._calls += 1
+            return session, await self._sender.send(call, session, deadline)
 
-    async def _rest(self, page: dict[str, Any], deadline: float) -> list[dict[str, Any]]:
+    def _rest(self, page: dict[str, Any], deadline: float) -> list[dict[str, Any]]:
         """The records of a page and of those that follow it."""
         records = list(page["records"])
         while not page["done"]:
-            page = await self._send(rest_calls.following(str(page["nextRecordsUrl"])), deadline)
+            page = self._ask(rest_calls.following(str(page["nextRecordsUrl"])), deadline)
             records.extend(page["records"])
         return records
 
-    async def _whole(self, record: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+    def _whole(self, record: Mapping[str, Any], deadline: float) -> dict[str, Any]:
         """A record without the org's attributes, with all of its children."""
         found: dict[str, Any] = {}
         for name, value in record.items():
@@ -208,17 +216,16 @@ class SdkOrg:
                 continue
             if isinstance(value, dict):
                 if isinstance(value.get("records"), list) and "done" in value:
-                    children = await self._rest(value, deadline)
-                    value = tuple([await self._whole(child, deadline) for child in children])
+                    value = tuple(self._whole(child, deadline) for child in self._rest(value, deadline))
                 else:
-                    value = await self._whole(value, deadline)
+                    value = self._whole(value, deadline)
             found[name] = value
         return found
 
-    def _wait(self, work: Coroutine[Any, Any, T], deadline: float, what: str, *, writes: bool) -> T:
+    def _wait(self, work: Coroutine[Any, Any, T], call: Call[Any], deadline: float) -> T:
         failure: OperationError
         try:
             return self._sender.loop.run(work, deadline)
         except TimeoutError:
-            failure = refusals.unanswered("did not answer in time", what=what, writes=writes)
+            failure = refusals.unanswered("did not answer in time", what=call.what, writes=call.writes)
         raise failure

@@ -1,4 +1,4 @@
-"""One HTTP exchange with an org over the SDK's connection: `Call` in, what its `read` makes of the answer out.
+"""One HTTP exchange with an org over the SDK's connection: `Call` in, `Answer` out, and what its `read` makes of it.
 
 What the SDK leaves open is closed here: a time limit for each call, no redirects, no address of a private network, one
 connection a loop, and errors that are ours. An error of aiohttp or of the SDK never gets out: it holds the request's
@@ -96,15 +96,15 @@ class Sender:
         self._connection: Connection | None = None
         atexit.register(self.close)
 
-    async def send(self, call: Call[T], session: Session, deadline: float) -> T:
+    async def send(self, call: Call[Any], session: Session, deadline: float) -> Answer:
         """One exchange, at most until the deadline (monotonic). Raises: errors of applink.errors only."""
         headers = {"Authorization": f"Bearer {session.access_token}"}
         return await self.exchange(call, session.domain_url, headers, deadline, request_id=session.request_id)
 
     async def exchange(
-        self, call: Call[T], domain_url: str, headers: Mapping[str, str], deadline: float, *, request_id: str | None
-    ) -> T:
-        """One exchange with headers of one's own."""
+        self, call: Call[Any], domain_url: str, headers: Mapping[str, str], deadline: float, *, request_id: str | None
+    ) -> Answer:
+        """One exchange with headers of one's own; `meaning` reads the answer, best in another thread."""
         seconds = min(self.call_seconds, deadline - time.monotonic())
         if seconds <= 0:
             raise OrgUnavailable(f"The time was over before {call.what}; it was not asked for.")
@@ -112,14 +112,7 @@ class Sender:
             set_request_id(request_id)
         if call.body is not None:
             headers = {**headers, "Content-Type": call.content_type}
-        answer = await self._answer(call, URL(domain_url + call.path, encoded=True), headers, seconds)
-        if not call.any_status and not 200 <= answer.status < 300:
-            raise refusals.of_answer(answer.status, answer.body, what=call.what, writes=call.writes)
-        try:
-            return call.read(answer)
-        except UNREADABLE:
-            pass
-        raise refusals.unanswered("gave an answer that cannot be read", what=call.what, writes=call.writes)
+        return await self._answer(call, URL(domain_url + call.path, encoded=True), headers, seconds)
 
     async def _answer(self, call: Call[Any], url: URL, headers: Mapping[str, str], seconds: float) -> Answer:
         failure: OperationError
@@ -148,6 +141,17 @@ class Sender:
         """Close the connection and end the loop; a later call starts both again."""
         atexit.unregister(self.close)
         self.loop.close()
+
+
+def meaning(call: Call[T], answer: Answer) -> T:
+    """What an answer says. Raises: what the org refuses, and what an answer of another shape than promised means."""
+    if not call.any_status and not 200 <= answer.status < 300:
+        raise refusals.of_answer(answer.status, answer.body, what=call.what, writes=call.writes)
+    try:
+        return call.read(answer)
+    except UNREADABLE:
+        pass
+    raise refusals.unanswered("gave an answer that cannot be read", what=call.what, writes=call.writes)
 
 
 class _Agent(Config):  # type: ignore[misc] # the SDK has no types

@@ -7,8 +7,9 @@ once whether it can end, else the next is twice as long. In: a connection within
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
@@ -21,7 +22,7 @@ WHERE lease_until < now() OR worker = :worker AND org_id <> ALL(CAST(:orgs AS va
 
 OTHERS: Final = text("""
 SELECT org_id, count(*) AS workers, sum(calls) AS calls FROM gateway.org_share
-WHERE org_id = ANY(CAST(:orgs AS varchar[])) AND worker <> :worker GROUP BY org_id
+WHERE org_id = ANY(CAST(:orgs AS varchar[])) AND worker <> :worker AND lease_until >= now() GROUP BY org_id
 """)
 
 TAKE: Final = text("""
@@ -32,35 +33,45 @@ ON CONFLICT (org_id, worker) DO UPDATE SET calls = excluded.calls, lease_until =
 """)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """Calls that a worker may have under way, by org. settled: False while some are handed over."""
+
+    calls: Mapping[str, int]
+    settled: bool
+
+
 def divide(
     connection: Connection,
     worker: str,
-    under_way: Mapping[str, int],
+    orgs: Collection[str],
+    limit: Callable[[Mapping[str, int]], Mapping[str, int]],
     *,
     most: int,
     org_concurrency: int,
     lease_seconds: float,
-) -> dict[str, int]:
+) -> Shares:
     """Say which orgs this worker works for, and learn its share of calls in each; call it every second or so.
 
-    under_way: calls in progress an org, 0 where work waits. most: of this worker, in any org. A share shrinks to what
-    is under way at the least: the caller begins no call above what is answered, and gives up the rest next time.
+    limit: begins no call above these shares from now on, and says how many are under way. most: of this worker, in any
+    org. A share shrinks to what is under way at the least; the caller gives up the rest next time.
     """
     connection.execute(LOCK)
-    orgs = sorted(under_way)
-    connection.execute(FORGET, {"worker": worker, "orgs": orgs})
-    if not orgs:
-        return {}
-    others = {row.org_id: row for row in connection.execute(OTHERS, {"worker": worker, "orgs": orgs})}
-    shares = {}
-    for org in orgs:
+    asked: dict[str, Any] = {"worker": worker, "orgs": sorted(orgs)}
+    others = {row.org_id: row for row in connection.execute(OTHERS, asked)} if orgs else {}
+    shares, settled = {}, True
+    for org in asked["orgs"]:
         other = others.get(org)
-        workers, taken = (other.workers, int(other.calls)) if other else (0, 0)
-        fair = -(-org_concurrency // (workers + 1))
-        shares[org] = max(0, min(most, fair, org_concurrency - taken))
-    kept = [max(shares[org], under_way[org]) for org in orgs]
-    connection.execute(TAKE, {"worker": worker, "orgs": orgs, "calls": kept, "lease_seconds": lease_seconds})
-    return shares
+        workers, taken = (other.workers + 1, int(other.calls)) if other else (1, 0)
+        shares[org] = max(0, min(most, -(-org_concurrency // workers), org_concurrency - taken))
+        settled = settled and shares[org] >= min(most, org_concurrency // workers)
+    under_way = limit(shares)
+    kept = shares | {org: max(shares.get(org, 0), calls) for org, calls in under_way.items()}
+    connection.execute(FORGET, {"worker": worker, "orgs": list(kept)})
+    if kept:
+        given = {"orgs": list(kept), "calls": list(kept.values()), "lease_seconds": lease_seconds}
+        connection.execute(TAKE, {"worker": worker} | given)
+    return Shares(calls=shares, settled=settled and all(kept[org] <= shares[org] for org in shares))
 
 
 PAUSE: Final = text("""

@@ -21,7 +21,7 @@ from heroku_applink import get_authorization
 
 from applink import refusals
 from applink.errors import OperationError, OrgNotAllowed, OrgUnavailable
-from applink.sending import Answer, Call, Sender, Session
+from applink.sending import Answer, Call, Sender, Session, meaning
 from odata.edm.record_ids import is_org_id, widen_record_id
 
 API_VERSION: Final = "64.0"
@@ -134,7 +134,7 @@ async def _signed_in(sender: Sender, login: JwtLogin, deadline: float, clock: Ca
         what=f"the sign-in of {login.username}",
         any_status=True,
     )
-    return await sender.exchange(call, login.login_url, {}, deadline, request_id=None)
+    return meaning(call, await sender.exchange(call, login.login_url, {}, deadline, request_id=None))
 
 
 def _granted(login: JwtLogin, answer: Answer, now: float) -> Session:

@@ -33,7 +33,7 @@ from applink.errors import (
     TokenRejected,
 )
 from applink.refusals import read_errors
-from applink.sending import Answer, Call
+from applink.sending import Answer, Call, meaning
 from applink.tokens import origin
 from odata.edm.record_ids import widen_record_id
 
@@ -139,7 +139,7 @@ class Trust:
         )
         failure: OperationError
         try:
-            return sender.loop.run(sender.send(call, session_of(caller), deadline), deadline)
+            return meaning(call, sender.loop.run(sender.send(call, session_of(caller), deadline), deadline))
         except TimeoutError:
             failure = OrgUnavailable("The org did not say in time whose token it is.")
         raise failure

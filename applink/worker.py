@@ -28,14 +28,17 @@ from sqlalchemy import Engine
 from applink import claims, shares
 from applink.benches import Benches, in_hand
 from applink.chores import Chores
-from applink.gated_org import GatedOrgs, Orgs
+from applink.gate import GatedOrgs, Orgs
 from applink.item_work import ItemWork, Limits, Maker
+from applink.places import Places
 from applink.transactions import DatabaseAway, Transactions
 
 log = logging.getLogger("gateway.worker")
 
 SHARE_SECONDS: Final = 10.0
 """Lease of a share, at most: for so long the calls of a worker that died are nobody's."""
+HANDING_OVER_SECONDS: Final = 0.03
+"""Between two looks while a share is handed over: about a call's time."""
 FOR_ENDING_SECONDS: Final = 2.0
 """Of the shutdown time, for giving back and closing."""
 
@@ -53,11 +56,16 @@ class Worker:
         self._gone = threading.Event()
         self._limits = limits
         self._transactions = Transactions(engine, self._gone)
+        self._looks = Transactions(engine, self.ending)
         self._benches = Benches(limits.concurrency)
-        gated = GatedOrgs(orgs, self._benches)
-        self.work = ItemWork(self.name, self._transactions, self._benches, gated, maker, limits, self.ending)
+        self._places = Places(limits.concurrency)
+        gated = GatedOrgs(orgs, self._places)
+        self.work = ItemWork(
+            self.name, self._transactions, self._benches, self._places, gated, maker, limits, self.ending
+        )
         self.chores = Chores(self.name, self._transactions, gated, orgs, maker, limits, self.work)
         self._full: set[str] = set()
+        self._unsettled_since: float | None = None
 
     def run(self) -> bool:
         """Work until `stop`; whether everything that was under way has ended."""
@@ -73,7 +81,12 @@ class Worker:
     def stop(self, *_: Any) -> None:
         """End soon; a signal handler. Thread-safe."""
         self.ending.set()
-        threading.Thread(target=self._benches.close, name="closing", daemon=True).start()
+        threading.Thread(target=self._close, name="closing", daemon=True).start()
+
+    def _close(self) -> None:
+        """What `stop` may not do itself: a signal comes while this thread holds any lock."""
+        self._places.close()
+        self._benches.close()
 
     def handle_signals(self) -> None:
         """Let SIGTERM and SIGINT end the work; from the main thread."""
@@ -82,14 +95,15 @@ class Worker:
 
     def _round(self) -> None:
         """Look which orgs have work, then keep their items coming until the next look."""
-        next_look = time.monotonic() + self._limits.poll_seconds * random.uniform(0.8, 1.2)
-        ready = self._transactions.run(claims.ready)
+        begun = time.monotonic()
+        ready = self._looks.run(claims.ready)
         paused = [one.org_id for one in ready if one.paused]
-        self._benches.pause(*paused, every=True)
+        self._places.pause(*paused, every=True)
         for org_id in paused:
             self._give_back(org_id)
-        self._divide([one.org_id for one in ready if not one.paused])
+        settled = self._divide([one.org_id for one in ready if not one.paused])
         self._full = {one.org_id for one in ready if not one.paused}
+        next_look = begun + self._seconds_to_next_look(settled)
         while not self.ending.is_set() and time.monotonic() < next_look:
             self._claim()
             left = max(0.0, next_look - time.monotonic())
@@ -98,24 +112,35 @@ class Worker:
             else:
                 self.ending.wait(left)
 
-    def _divide(self, ready: list[str], *, ends: float = math.inf) -> None:
-        """Renew this worker's shares. ends: monotonic; the database is not waited for beyond it."""
-        under_way = dict.fromkeys(ready, 0) | self._benches.under_way()
+    def _seconds_to_next_look(self, settled: bool) -> float:
+        """Soon while shares are handed over between workers, which takes no longer than each needs to look again."""
+        now, usual = time.monotonic(), self._limits.poll_seconds * random.uniform(0.8, 1.2)
+        self._unsettled_since = None if settled else (self._unsettled_since or now)
+        if self._unsettled_since is None or now - self._unsettled_since > 2 * self._limits.poll_seconds:
+            return usual
+        return min(usual, HANDING_OVER_SECONDS)
+
+    def _divide(self, ready: list[str], *, ends: float = math.inf) -> bool:
+        """Renew this worker's shares; whether they are settled. ends: monotonic, of waiting for the database."""
+        orgs = {*ready, *self._benches.in_use(), *self._places.in_use()}
         limits = self._limits
         lease = max(min(SHARE_SECONDS, limits.lease_seconds / 6), 4 * limits.poll_seconds)
         asked_at = time.monotonic()
-        shares_now = self._transactions.run(
+        shares_now = self._looks.run(
             lambda connection: shares.divide(
                 connection,
                 self.name,
-                under_way,
+                orgs,
+                self._places.limit,
                 most=limits.concurrency,
                 org_concurrency=limits.org_concurrency,
                 lease_seconds=lease,
             ),
             until=min(asked_at + lease, ends),
         )
-        self._benches.share(shares_now, asked_at + lease)
+        self._places.share(shares_now.calls, asked_at + lease)
+        self._benches.share(shares_now.calls)
+        return shares_now.settled
 
     def _claim(self) -> None:
         """Fill the benches of orgs that had more when they were last asked."""
@@ -123,9 +148,7 @@ class Worker:
         if not rooms:
             return
         lease = self._limits.lease_seconds
-        claimed = self._transactions.run(
-            lambda connection: claims.claim(connection, self.name, rooms, lease_seconds=lease)
-        )
+        claimed = self._looks.run(lambda connection: claims.claim(connection, self.name, rooms, lease_seconds=lease))
         found = {org: sum(item.org_id == org for item in claimed) for org in rooms}
         self._full -= {org for org, count in found.items() if count < rooms[org]}
         self._benches.add(claimed)
@@ -133,7 +156,7 @@ class Worker:
     def _give_back(self, org_id: str | None = None) -> None:
         unstarted = self._benches.clear(org_id)
         if unstarted:
-            self._transactions.run(lambda connection: claims.give_back(connection, unstarted))
+            self._looks.run(lambda connection: claims.give_back(connection, unstarted))
 
     def _items(self) -> None:
         while (taken := self._benches.take()) is not None:

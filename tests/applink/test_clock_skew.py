@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from models.database import set_org
 from tests.applink.serving import Place, serving, working
-from tests.applink.test_crash import check, finished, row, submit
+from tests.applink.test_crash import STARTED, check, finished, row, submit
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +89,14 @@ def asked(engine: Engine, statement: str, **values: Any) -> Any:
         return connection.execute(text(statement), values).all()
 
 
+def both_started(log: Path) -> None:
+    """Until two workers have said so; else one of them may have done the whole job by then."""
+    ends = time.monotonic() + 30
+    while log.read_text().count(STARTED) < 2:
+        assert time.monotonic() < ends, log.read_text()[-2000:]
+        time.sleep(0.05)
+
+
 def both_in_the_midst(engine: Engine, job_id: UUID, *processes: subprocess.Popen[bytes]) -> None:
     """Until a quarter of the job is done and each process holds items."""
     ends = time.monotonic() + 30
@@ -106,9 +114,10 @@ def test_leases_end_by_the_clock_of_the_database(skew: str, place: Place, tmp_pa
     ids = org.opportunities(COUNT)
     off = off_by(SKEWS[skew])
     org.settings(delay_ms=100)
-    job_id, callback_id = submit(engine, org, ids)
     log = tmp_path / "workers"
     with working(place, log, **QUICK) as right, working(place, log, **QUICK, **off) as wrong:
+        both_started(log)
+        job_id, callback_id = submit(engine, org, ids)
         both_in_the_midst(engine, job_id, right, wrong)
         assert runs_under_it(wrong) and not runs_under_it(right)
         right.kill()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -207,6 +207,27 @@ def test_a_call_is_remembered_and_the_end_of_its_worker_is_no_try(engine: Engine
     with engine.begin() as connection:
         assert claims.give_back(connection, [again]) == 1
     assert claim(engine)[0].leases_lost == 1, "what was given back had not ended anybody"
+
+
+def test_a_mark_is_taken_back(engine: Engine) -> None:
+    submit(engine, new_job(1))
+    (item,) = claim(engine)
+    with engine.begin() as connection:
+        claims.mark_called(connection, item)
+    assert row(engine, "intent", item.item_id).called_at is not None
+    for _ in range(2):  # whoever does not know whether it has done so does it once more
+        with engine.begin() as connection:
+            claims.take_mark_back(connection, item)
+        found = row(engine, "intent", item.item_id)
+        assert (found.called_at, found.attempts) == (None, 0)
+    with engine.begin() as connection:
+        claims.mark_called(connection, item)
+    end_leases(engine)
+    (again,) = claim(engine, "w2")
+    for late_or_called_before in (item, again):
+        with engine.begin() as connection:
+            claims.take_mark_back(connection, late_or_called_before)
+        assert row(engine, "intent", item.item_id).called_at is not None
 
 
 def test_what_was_not_begun_goes_back_as_it_was(engine: Engine) -> None:
@@ -425,8 +446,12 @@ def test_old_jobs_intents_and_keys_are_pruned(engine: Engine) -> None:
 
 
 def divide(connection: Connection, worker: str, busy: int = 0, most: int = 8, **more: Any) -> int:
+    return divided(connection, worker, busy, most, **more).calls[ORG]
+
+
+def divided(connection: Connection, worker: str, busy: int = 0, most: int = 8, **more: Any) -> shares.Shares:
     given = {"org_concurrency": 8, "lease_seconds": 10.0} | more
-    return shares.divide(connection, worker, {ORG: busy}, most=most, **given)[ORG]
+    return shares.divide(connection, worker, (ORG,), lambda _: {ORG: busy}, most=most, **given)
 
 
 def test_workers_share_an_orgs_calls(engine: Engine) -> None:
@@ -441,11 +466,40 @@ def test_workers_share_an_orgs_calls(engine: Engine) -> None:
         assert divide(connection, "w1") == 3
         assert divide(connection, "w2") == 3
         assert divide(connection, "w3") == 2
-        assert shares.divide(connection, "w3", {}, most=8, org_concurrency=8, lease_seconds=10) == {}
+        given = {"most": 8, "org_concurrency": 8, "lease_seconds": 10}
+        assert shares.divide(connection, "w3", (), lambda _: {}, **given).calls == {}
         assert divide(connection, "w1") == 4
         connection.execute(text("UPDATE gateway.org_share SET lease_until = now() - interval '1 s'"))
         assert divide(connection, "w1") == 8, "the others are dead"
         assert divide(connection, "w1", most=5) == 5
+
+
+def test_a_share_is_settled_when_nobody_waits_for_another(engine: Engine) -> None:
+    with engine.begin() as connection:
+        assert divided(connection, "w1", busy=8).settled
+        assert not divided(connection, "w2").settled, "four are to come"
+        assert not divided(connection, "w1", busy=6).settled, "two are to be given up"
+        assert divided(connection, "w1", busy=4).settled and divided(connection, "w2").settled
+        assert not divided(connection, "w3").settled
+        assert divided(connection, "w1").settled and divided(connection, "w2").settled
+        assert divided(connection, "w3") == shares.Shares(calls={ORG: 2}, settled=True), "eight are not nine"
+
+
+def test_calls_that_begin_while_shares_are_divided_are_counted(engine: Engine) -> None:
+    """What is under way is asked for when no more can begin; also of an org for which nothing waits any longer."""
+    asked: list[Mapping[str, int]] = []
+
+    def limit(calls: Mapping[str, int]) -> dict[str, int]:
+        asked.append(calls)
+        return {ORG: 5, OTHER_ORG: 1}
+
+    kept = "SELECT org_id, calls FROM gateway.org_share WHERE worker = 'w1' ORDER BY 1"
+    with engine.begin() as connection:
+        divide(connection, "w2", most=4)
+        given = {"most": 8, "org_concurrency": 8, "lease_seconds": 10.0}
+        assert shares.divide(connection, "w1", (ORG,), limit, **given).calls == {ORG: 4}
+        assert asked == [{ORG: 4}]
+        assert connection.execute(text(kept)).all() == [(ORG, 5), (OTHER_ORG, 1)]
 
 
 def test_a_pause_grows_and_ends_with_an_answer(engine: Engine) -> None:

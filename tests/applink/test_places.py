@@ -1,112 +1,314 @@
-"""The budget of calls: an item is marked in the place of its call; a worker that ends keeps its share to the last."""
+"""Places: shares are kept, a free place is handed on at once, writes are announced, nobody waits in vain."""
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from uuid import uuid4
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack, suppress
+from typing import TypeVar
 
 import pytest
-from sqlalchemy import Engine
 
-from applink.authorizations import Orgs
-from applink.benches import Benches
-from applink.errors import OrgLimitReached
-from applink.gated_org import GatedOrgs
-from applink.org import Upsert
-from applink.setup import GATEWAY_KEY
-from models import database
-from simulator.running import Simulator
-from tests.applink.conftest import soon
-from tests.applink.test_worker import LIMITS, ended, new_ids, rows, state, submit, until, working
+from applink.errors import NoPlace, NotSent
+from applink.gate import Announced
+from applink.places import Places
 
-GRAPH = "POST /composite/graph"
-PATIENT = replace(LIMITS, lease_seconds=60.0, shutdown_seconds=15.0)
-ONE_CALL = replace(PATIENT, concurrency=1, org_concurrency=1)
+T = TypeVar("T")
+A, B = "00D-A", "00D-B"
+PATIENCE = 10.0
+"""Seconds for what has to come; nobody waits so long for what comes at once."""
 
 
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = database.engine(database_url, pool_size=8)
-    yield made
-    made.dispose()
+def soon() -> float:
+    return time.monotonic() + PATIENCE
 
 
-@pytest.fixture
-def org_id(orgs: Orgs) -> str:
-    return orgs.known_orgs()[0]
+async def takes(places: Places, stack: AsyncExitStack, org_id: str = A) -> None:
+    """A call begins and stays."""
+    await stack.enter_async_context(places.place(org_id, soon()))
 
 
-def graphs(simulator: Simulator) -> int:
-    """Graphs that the org was sent, those under way included."""
-    return len(simulator.requests("/composite/graph"))
+async def no_place(places: Places, org_id: str = A) -> bool:
+    """Whether none comes free."""
+    try:
+        async with places.place(org_id, time.monotonic() + 0.02):
+            return False
+    except NoPlace:
+        return True
 
 
-def test_what_is_done_before_a_write_is_done_in_its_place(orgs: Orgs, simulator: Simulator, org_id: str) -> None:
-    benches = Benches(1)
-    benches.share({org_id: 1})
-    org = GatedOrgs(orgs, benches).named(org_id)
-    (one,) = new_ids(simulator, 1)
-    fields = {"Name": "A", "OpportunityId": one}
-    quote = Upsert(reference="quote", type="Quote", key_field=GATEWAY_KEY, key=f"gw-{uuid4().hex}", fields=fields)
-    seen: list[tuple[int, int]] = []
-
-    def mark() -> None:
-        seen.append((benches.under_way()[org_id], graphs(simulator)))
-
-    with benches.place(org_id, soon()), pytest.raises(OrgLimitReached):
-        org.write([quote], deadline=soon(0.2), before=mark)
-    assert seen == [], "no place, no mark"
-    org.write([quote], deadline=soon(), before=mark)
-    assert seen == [(1, 0)] and graphs(simulator) == 1
+async def until(is_so: Callable[[], object]) -> None:
+    """Let others run until something is so."""
+    ends = soon()
+    while not is_so():
+        assert time.monotonic() < ends, "it did not come"
+        await asyncio.sleep(0.002)
 
 
-def test_no_item_is_marked_before_its_call_has_a_place(
-    engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str
-) -> None:
-    ids = new_ids(simulator, 5)
-    simulator.fault(GRAPH, delay=0.3, times=None)
-    with working(engine, orgs, ONE_CALL):
-        job_id = submit(engine, org_id, ids)
-        while state(engine, org_id, job_id).quote_count < 5:
-            (marked,) = rows(engine, "SELECT count(*) FROM gateway.intent WHERE called_at IS NOT NULL")
-            assert marked[0] <= graphs(simulator) + 1
-            time.sleep(0.02)
-        ended(engine, org_id, job_id)
+def waiting(places: Places, org_id: str = A) -> int:
+    return places._calls[org_id].waiting
 
 
-def test_a_worker_that_ends_keeps_its_share_of_calls(
-    engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str
-) -> None:
-    """What it has under way counts until it has ended; the others wait for it."""
-    simulator.fault(GRAPH, delay=1.5, times=4)
-    limits = replace(PATIENT, concurrency=4, org_concurrency=4)
-    ids = new_ids(simulator, 20)
-    with contextlib.ExitStack() as second:
-        with working(engine, orgs, limits) as first:
-            job_id = submit(engine, org_id, ids)
-            until(lambda: graphs(simulator) == 4)
-            first.stop()
-            second.enter_context(working(engine, orgs, limits, "w2"))
-        assert ended(engine, org_id, job_id, 30).quote_count == 20
-    assert simulator.most_under_way()["calls"]["worker@acme.example"] <= 4
+def test_an_org_has_no_more_calls_than_its_share() -> None:
+    async def run() -> None:
+        places = Places(8)
+        places.share({A: 3})
+        async with AsyncExitStack() as stack:
+            for _ in range(3):
+                await takes(places, stack)
+            assert await no_place(places)
+            assert places.limit({A: 2}) == {A: 3}
+            places.share({A: 1})
+            assert places.limit({A: 1}) == {A: 3}, "what is under way ends as it ends"
+        assert places.limit({A: 1}) == {}
+        async with AsyncExitStack() as stack:
+            await takes(places, stack)
+            assert await no_place(places)
+
+    asyncio.run(run())
 
 
-def test_an_answer_that_comes_after_the_end_was_asked_for_is_read_back(
-    engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str
-) -> None:
-    """Its share would have ended long before, had nobody renewed it; nothing else is sent meanwhile."""
-    ids = new_ids(simulator, 8)
-    simulator.fault(GRAPH, delay=2.0, after=True, times=None)
-    limits = replace(ONE_CALL, lease_seconds=5.0)  # shares of 0.8 s
-    with working(engine, orgs, limits) as worker:
-        job_id = submit(engine, org_id, ids)
-        until(lambda: graphs(simulator) == 1)
-        until(lambda: worker._benches._benches[org_id].waiting >= 2)
-        worker.stop()
-    assert graphs(simulator) == 1
-    items = rows(engine, "SELECT status, attempts FROM gateway.job_item WHERE job_id = :i", i=job_id)
-    assert sorted((item.status, item.attempts) for item in items) == [("queued", 0)] * 7 + [("succeeded", 1)]
-    assert rows(engine, "SELECT 1 FROM gateway.org_share") == []
+def test_none_begins_above_a_limit() -> None:
+    async def run() -> None:
+        places = Places(8)
+        places.share({A: 3, B: 3})
+        assert places.limit({A: 1}) == {}
+        async with AsyncExitStack() as stack:
+            await takes(places, stack)
+            assert await no_place(places, A) and await no_place(places, B)
+
+    asyncio.run(run())
+
+
+def test_a_process_has_no_more_calls_than_its_own() -> None:
+    async def run() -> None:
+        places = Places(3)
+        places.share({A: 8, B: 8})
+        async with AsyncExitStack() as stack:
+            for org_id in (A, B, A):
+                await takes(places, stack, org_id)
+            assert await no_place(places, B)
+
+    asyncio.run(run())
+
+
+def test_a_share_ends_unless_it_is_renewed() -> None:
+    async def run() -> None:
+        places = Places(8)
+        places.share({A: 3}, time.monotonic() - 1)
+        async with AsyncExitStack() as stack:
+            assert await no_place(places)
+            waits = asyncio.create_task(takes(places, stack))
+            await until(lambda: waiting(places))
+            places.share({A: 3}, soon())
+            await asyncio.wait_for(waits, PATIENCE / 2)
+
+    asyncio.run(run())
+
+
+def test_a_place_given_before_a_worker_froze_is_not_used_after_its_share() -> None:
+    async def run() -> None:
+        places = Places(1)
+        async with AsyncExitStack() as stack:
+            async with AsyncExitStack() as first:
+                places.share({A: 1}, soon())
+                await takes(places, first)
+                waits = asyncio.create_task(takes(places, stack))
+                await until(lambda: waiting(places))
+            places._shared_until = time.monotonic()  # the place is given, its user has not run since
+            await until(lambda: not places.limit({A: 1}))
+            assert not waits.done()
+            places.share({A: 1}, soon())
+            await asyncio.wait_for(waits, PATIENCE / 2)
+        assert places.limit({A: 1}) == {}
+
+    asyncio.run(run())
+
+
+def test_a_place_given_before_a_pause_is_not_used_in_it() -> None:
+    async def run() -> None:
+        places = Places(1)
+        places.share({A: 1})
+        async with AsyncExitStack() as never:
+            async with AsyncExitStack() as first:
+                await takes(places, first)
+                waits = asyncio.create_task(takes(places, never))
+                await until(lambda: waiting(places))
+            assert places.limit({A: 1}) == {A: 1} and not waits.done(), "given, not used yet"
+            places.pause(A)
+            with pytest.raises(NoPlace):
+                await waits
+        assert places.limit({A: 1}) == {}
+
+    asyncio.run(run())
+
+
+def test_nobody_calls_a_paused_org() -> None:
+    async def run() -> None:
+        places = Places(8)
+        places.share({A: 1, B: 1})
+        async with AsyncExitStack() as stack:
+            await takes(places, stack)
+            waits = asyncio.create_task(takes(places, stack))
+            await until(lambda: waiting(places))
+            places.pause(A)
+            with pytest.raises(NoPlace) as refused:
+                await asyncio.wait_for(waits, PATIENCE / 2)
+            assert not isinstance(refused.value, NotSent)
+            await takes(places, stack, B)
+        places.pause(B, every=True)
+        async with AsyncExitStack() as stack:
+            await takes(places, stack)
+            assert await no_place(places, B)
+
+    asyncio.run(run())
+
+
+def test_a_place_is_handed_on_to_writes_then_to_what_goes_on_then_to_what_begins() -> None:
+    async def run() -> None:
+        places, order = Places(8), list[str]()
+        places.share({A: 1})
+
+        async def call(name: str, announced: Announced | None = None, goes_on: bool = False) -> None:
+            async with places.place(A, soon(), announced, goes_on=goes_on):
+                order.append(name)
+
+        with ExitStack() as announcing:
+            write = announcing.enter_context(places.announced(A, soon()))
+            async with AsyncExitStack() as stack:
+                await takes(places, stack)
+                tasks = [
+                    asyncio.create_task(one)
+                    for one in (call("begins 1"), call("goes on", None, True), call("begins 2"), call("write", write))
+                ]
+                await until(lambda: waiting(places) == 4)
+            await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE / 2)
+        assert order == ["write", "goes on", "begins 1", "begins 2"]
+
+    asyncio.run(run())
+
+
+def test_a_place_of_the_process_goes_to_another_org() -> None:
+    async def run() -> None:
+        places = Places(1)
+        places.share({A: 1, B: 1})
+        async with AsyncExitStack() as second:
+            async with AsyncExitStack() as first:
+                await takes(places, first)
+                waits = asyncio.create_task(takes(places, second, B))
+                await until(lambda: waiting(places, B))
+                assert set(places.in_use()) == {A, B}, "so that the worker asks for a share of B"
+            await asyncio.wait_for(waits, PATIENCE / 2)
+
+    asyncio.run(run())
+
+
+def test_who_gives_up_waiting_leaves_nothing_taken() -> None:
+    """Whether its place was still to come or had just been given."""
+
+    async def run(*, given: bool) -> None:
+        places = Places(1)
+        places.share({A: 1})
+        async with AsyncExitStack() as stack, AsyncExitStack() as never:
+            await takes(places, stack)
+            waits = asyncio.create_task(takes(places, never))
+            await until(lambda: waiting(places))
+            if given:
+                await stack.aclose()
+                assert places.limit({A: 1}) == {A: 1}
+            waits.cancel()
+            with suppress(asyncio.CancelledError):
+                await waits
+        assert places.limit({A: 1}) == {} and places.in_use() == ()
+
+    asyncio.run(run(given=False))
+    asyncio.run(run(given=True))
+
+
+@pytest.mark.parametrize(("share", "most"), [(1, 1), (4, 1), (8, 2), (0, 0)])
+def test_a_quarter_of_the_share_is_announced(share: int, most: int) -> None:
+    places = Places(8)
+    places.share({A: share})
+    with ExitStack() as stack:
+        for _ in range(most):
+            stack.enter_context(places.announced(A, soon()))
+        with pytest.raises(NoPlace), places.announced(A, time.monotonic() + 0.02):
+            pass
+        assert bool(places.in_use()) == bool(most)
+    assert places.in_use() == ()
+
+
+def in_a_thread(ask: Callable[[], T]) -> Callable[[], T]:
+    """Begin to ask; the answer, when it is asked for."""
+    got: list[T] = []
+    thread = threading.Thread(target=lambda: got.append(ask()), daemon=True)
+    thread.start()
+
+    def answer() -> T:
+        thread.join(PATIENCE / 2)
+        return got[0]
+
+    return answer
+
+
+def announces(places: Places) -> bool:
+    try:
+        with places.announced(A, soon()):
+            return True
+    except NoPlace:
+        return False
+
+
+def test_the_next_write_is_announced_when_one_has_its_place() -> None:
+    async def run() -> None:
+        places = Places(8)
+        places.share({A: 1})
+        with places.announced(A, soon()) as write:
+            answer = in_a_thread(lambda: announces(places))
+            await until(lambda: waiting(places))
+            async with places.place(A, soon(), write):
+                assert await asyncio.to_thread(answer)
+        assert places._calls[A].announced == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("ends", [lambda places: places.pause(A), lambda places: places.close()])
+def test_an_announced_write_is_not_sent_any_more(ends: Callable[[Places], None]) -> None:
+    async def sends(places: Places, write: Announced) -> None:
+        async with places.place(A, soon(), write):
+            pass
+
+    async def refused(work: Awaitable[None]) -> bool:
+        with suppress(NotSent):
+            await asyncio.wait_for(work, PATIENCE / 2)
+            return False
+        return True
+
+    async def run() -> None:
+        places = Places(8)
+        places.share({A: 1})
+        async with AsyncExitStack() as stack:
+            await takes(places, stack)
+            with places.announced(A, soon()) as write:
+                waits = asyncio.create_task(sends(places, write))
+                other = in_a_thread(lambda: announces(places))
+                await until(lambda: waiting(places) == 2)
+                ends(places)
+                assert await refused(waits) and not await asyncio.to_thread(other)
+                assert await refused(sends(places, write)), "nor when it comes later"
+
+    asyncio.run(run())
+
+
+def test_what_is_asked_goes_on_when_it_is_over() -> None:
+    async def run() -> None:
+        places = Places(8)
+        places.share({A: 1})
+        places.close()
+        async with AsyncExitStack() as stack:
+            await takes(places, stack)
+
+    asyncio.run(run())

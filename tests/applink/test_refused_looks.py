@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from applink import jobs
 from applink.authorizations import Orgs
 from applink.errors import OrgNotAllowed, OutcomeUnknown
+from applink.gate import OPEN, Gate
 from applink.operation import Call, Desk
 from applink.operations import create_quote
 from applink.operations.create_quote import CreateQuoteRequest
@@ -133,11 +134,11 @@ class Walled:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._orgs, name)
 
-    def named(self, org_id: str, *, deadline: float | None = None) -> Org:
+    def named(self, org_id: str, *, deadline: float | None = None, gate: Gate = OPEN) -> Org:
         if self.left and self._simulator.requests("/composite/graph"):
             self.left -= 1
             raise OrgNotAllowed("The add-on has no authorization worker.")
-        return self._orgs.named(org_id, deadline=deadline)
+        return self._orgs.named(org_id, deadline=deadline, gate=gate)
 
 
 @pytest.mark.parametrize("wall", ["query", "authorization"])

@@ -336,6 +336,17 @@ def test_a_worker_outlives_its_database(
     quotes_of(engine, simulator, ids)
 
 
+def test_a_worker_ends_while_its_database_is_away(orgs: Orgs) -> None:
+    nowhere = database.engine("postgresql+psycopg://nobody@/none?host=/nowhere", pool_size=2)
+    worker = Worker(nowhere, orgs, Quotes(nowhere, DEFAULTS), replace(LIMITS, shutdown_seconds=2.5))
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    until(lambda: worker._looks.away_since)
+    worker.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 def _ended_or_none(engine: Engine, org_id: str, job_id: UUID) -> JobState | None:
     try:
         now = state(engine, org_id, job_id)
