@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import BoundedSemaphore
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, cast
 from uuid import uuid4
 
 from flask import Flask, Response, request
@@ -39,10 +39,8 @@ from odata.plan.limits import Limits, Profile
 from odata.plan.paging import Signer
 from odata.protocol.auth import Authenticator, Platform
 from odata.protocol.basic import Basic, BasicLimits, FindCredential, Hashing
-from odata.protocol.bearer import Bearer, TokenRules
 from odata.protocol.bodies import BodyLimits
 from odata.protocol.capture import Capture
-from odata.protocol.keys import Algorithm, FileKey, Keys, PublishedKeys
 from odata.protocol.metrics import Metrics, metered
 from odata.protocol.negotiate import negotiate
 from odata.protocol.rate import RequestRate
@@ -53,6 +51,10 @@ from odata.shapes import ShapeCache
 from odata.sql.brief import Readiness, ask_database, brief_connection
 from odata.sql.connections import ConnectionLimits
 from odata.sql.run import Database
+
+if TYPE_CHECKING:
+    from odata.protocol.bearer import Bearer
+    from odata.protocol.keys import Algorithm, Keys
 
 log = logging.getLogger(__name__)
 DEADLINE_PER_STATEMENT: Final = 1.25
@@ -332,6 +334,8 @@ def _anonymous(settings: gateway_settings.Settings) -> Principal | None:
 def _bearer(settings: gateway_settings.Settings) -> Bearer | None:
     if not settings.jwt_issuer:
         return None
+    from odata.protocol.bearer import Bearer, TokenRules  # PyJWT with cryptography: 8 MB that Basic does without
+
     rules = TokenRules(
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
@@ -343,8 +347,10 @@ def _bearer(settings: gateway_settings.Settings) -> Bearer | None:
 
 
 def _issuer_keys(settings: gateway_settings.Settings) -> Keys:
+    from odata.protocol.keys import FileKey, PublishedKeys
+
     if not settings.jwt_key_file:
-        return PublishedKeys(settings.jwt_jwks_url, cast(Algorithm, settings.jwt_algorithm))
+        return PublishedKeys(settings.jwt_jwks_url, cast("Algorithm", settings.jwt_algorithm))
     try:
         key = FileKey(settings.jwt_key_file)
     except (OSError, ValueError) as problem:

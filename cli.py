@@ -36,11 +36,11 @@ def serve() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the schema up to date; safe under traffic, and to repeat."""
-    from models import database
+    from models import migrating
 
     settings = _settings("DATABASE_URL")
     with _one_line():
-        database.migrate(settings.database_url, progress=_progress(settings.log_level))
+        migrating.migrate(settings.database_url, progress=_progress(settings.log_level))
 
 
 @main.command()

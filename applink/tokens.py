@@ -16,7 +16,6 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
-import jwt
 from heroku_applink import get_authorization
 
 from applink import refusals
@@ -113,6 +112,8 @@ async def by_jwt(
 
 
 async def _signed_in(sender: Sender, login: JwtLogin, deadline: float, clock: Callable[[], float]) -> Session:
+    import jwt  # with cryptography 8 MB, which the add-on's tokens do without
+
     claims = {
         "iss": login.consumer_key,
         "sub": login.username,

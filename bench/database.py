@@ -14,7 +14,7 @@ import psycopg
 
 from local import servers
 from local.cluster import Cluster, running
-from models import credential, database, seed
+from models import credential, database, migrating, seed
 
 HOME = servers.DATA / "bench"
 ORG = seed.FIRST_ORG
@@ -67,7 +67,7 @@ def kept(running_server: servers.Server, quotes: int) -> str:
     if not (running_server.has_database(name) and _whole(url, quotes)):
         running_server.drop_database(name)
         running_server.create_database(name)
-        database.migrate(url, progress=tell)
+        migrating.migrate(url, progress=tell)
         seed.seed(url, quotes, progress=tell)
     return name
 
@@ -83,7 +83,7 @@ def _bring_up_to_date(url: str, *statements: LiteralString) -> None:
     """Migrations and search indexes made since, further statements, statistics of new indexes, logins."""
     with psycopg.connect(url, autocommit=True) as connection:
         before = _indexes(connection)
-        database.migrate(url, progress=lambda line: None)
+        migrating.migrate(url, progress=lambda line: None)
         for statement in statements:
             connection.execute(statement)
         if _indexes(connection) != before:

@@ -99,10 +99,10 @@ def _web_port(settings: gateway_settings.Settings) -> Wanted:
 
 
 def _migrate(url: str) -> None:
-    from models import database
+    from models import migrating
 
     try:
-        database.migrate(url, progress=say)
+        migrating.migrate(url, progress=say)
     except DBAPIError as problem:
         raise Trouble(f"the database cannot be migrated: {str(problem.orig).strip().splitlines()[0]}") from None
 

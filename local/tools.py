@@ -22,13 +22,13 @@ def database_shell(arguments: list[str]) -> int:
 def seed(arguments: list[str]) -> int:
     """Make the database anew with so many quotes."""
     from local import demo
-    from models import database
+    from models import migrating
 
     quotes = int(arguments[0])
     with servers.embedded(servers.DATA / "postgres") as server:
         server.drop_database(run.DATABASE)
         url = server.create_database(run.DATABASE)
-        database.migrate(url, progress=say)
+        migrating.migrate(url, progress=say)
         demo.seed(url, quotes=quotes, progress=say)
         demo.ensure_credentials(url)
     return 0

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from models import credential, database
+from models import credential, database, migrating
 
 LEAST_VERSION: Final = 140000
 
@@ -63,7 +63,7 @@ def _search(connection: Connection) -> Finding:
 
 
 def _migrations(connection: Connection) -> Finding:
-    waiting = database.pending(connection)
+    waiting = migrating.pending(connection)
     return Finding(
         "migrations", not waiting, f"not run: {', '.join(waiting)}; gateway migrate" if waiting else "current"
     )

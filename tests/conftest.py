@@ -166,7 +166,7 @@ def _database(server: Server, name: str, *, template: str = "template1") -> Iter
 
 def _fill(url: str) -> None:
     """All tables, and a small seed of every kind of row."""
-    from models import database, seed
+    from models import migrating, seed
 
-    database.migrate(url)
+    migrating.migrate(url)
     seed.seed(url, quotes=SEEDED_QUOTES)

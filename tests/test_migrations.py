@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from local.servers import Server
-from models import database, search_indexes
+from models import database, migrating, search_indexes
 from models.migrations.comparison import differences
 
 TABLES = """
@@ -35,39 +35,39 @@ def names(url: str, query: str = TABLES) -> list[str]:
 
 
 def test_up_down_and_up_again(empty_database_url: str) -> None:
-    database.migrate(empty_database_url)
+    migrating.migrate(empty_database_url)
     there = names(empty_database_url)
     assert {"quote", "quote_total", "job", "credential", "job_number"} <= set(there)
-    database.downgrade(empty_database_url)
+    migrating.downgrade(empty_database_url)
     assert names(empty_database_url) == ["alembic_version"]
     assert names(empty_database_url, "SELECT proname FROM pg_proc WHERE pronamespace = 'gateway'::regnamespace") == []
-    database.migrate(empty_database_url)
+    migrating.migrate(empty_database_url)
     assert names(empty_database_url) == there
 
 
 def test_schema_is_what_the_metadata_says(empty_database_url: str) -> None:
-    database.migrate(empty_database_url)
+    migrating.migrate(empty_database_url)
     assert differences(database.sqlalchemy_url(empty_database_url)) == []
 
 
 def test_core_stands_alone(empty_database_url: str) -> None:
     """Beside a customer's own tables only the queue and the credentials are wanted."""
-    database.migrate(empty_database_url, "core@head")
+    migrating.migrate(empty_database_url, "core@head")
     assert "job" in names(empty_database_url) and "quote" not in names(empty_database_url)
     with database.engine(empty_database_url).connect() as connection:
-        assert database.pending(connection) == ("quoting_0001",)
-    database.migrate(empty_database_url)
+        assert migrating.pending(connection) == ("quoting_0001",)
+    migrating.migrate(empty_database_url)
     with database.engine(empty_database_url).connect() as connection:
-        assert database.pending(connection) == ()
+        assert migrating.pending(connection) == ()
 
 
 def test_pending_of_an_empty_database(empty_database_url: str) -> None:
     with database.engine(empty_database_url).connect() as connection:
-        assert database.pending(connection) == ("core_0004", "quoting_0001")
+        assert migrating.pending(connection) == ("core_0004", "quoting_0001")
 
 
 def test_an_ordinary_role_migrates(empty_database_url: str) -> None:
-    database.migrate(empty_database_url)
+    migrating.migrate(empty_database_url)
     with database.engine(empty_database_url).connect() as connection:
         assert database.role(connection).ordinary
 
@@ -77,7 +77,7 @@ def test_several_at_once(trigram_database: str) -> None:
 
     def run() -> None:
         try:
-            database.migrate(trigram_database)
+            migrating.migrate(trigram_database)
         except BaseException as failure:
             failures.append(failure)
 
@@ -92,12 +92,12 @@ def test_several_at_once(trigram_database: str) -> None:
 
 
 def test_a_taken_lock_is_waited_for_and_tried_again(empty_database_url: str) -> None:
-    database.migrate(empty_database_url)
+    migrating.migrate(empty_database_url)
     said: list[str] = []
     with psycopg.connect(empty_database_url) as connection:
         connection.execute("LOCK TABLE gateway.quote IN ACCESS SHARE MODE")
         thread = threading.Thread(
-            target=database.downgrade, args=(empty_database_url,), kwargs={"progress": said.append}
+            target=migrating.downgrade, args=(empty_database_url,), kwargs={"progress": said.append}
         )
         thread.start()
         time.sleep(2.6)
@@ -108,12 +108,12 @@ def test_a_taken_lock_is_waited_for_and_tried_again(empty_database_url: str) -> 
 
 
 def test_search_indexes_come_with_the_extension(trigram_database: str) -> None:
-    database.migrate(trigram_database)
+    migrating.migrate(trigram_database)
     assert names(trigram_database, BUILT) == EXPECTED
     with psycopg.connect(trigram_database) as connection:
         connection.execute("DROP EXTENSION pg_trgm CASCADE")
     assert names(trigram_database, BUILT) == []
-    database.migrate(trigram_database)
+    migrating.migrate(trigram_database)
     assert names(trigram_database, BUILT) == EXPECTED
     assert differences(database.sqlalchemy_url(trigram_database)) == []
 
@@ -124,17 +124,17 @@ def test_searched_columns_are_sampled_closely(trigram_database: str) -> None:
         "SELECT attname FROM pg_attribute WHERE attrelid = 'gateway.quote'::regclass AND attstattarget = {} ORDER BY 1"
     )
     searched = sorted(column for table, column in search_indexes.searched_columns() if table == "quote")
-    database.migrate(trigram_database)
+    migrating.migrate(trigram_database)
     assert names(trigram_database, query.format(search_indexes.SAMPLED_VALUES)) == searched
     with psycopg.connect(trigram_database) as connection:
         connection.execute("ALTER TABLE gateway.quote ALTER name SET STATISTICS 50")
-    database.migrate(trigram_database)
+    migrating.migrate(trigram_database)
     assert names(trigram_database, query.format(50)) == ["name"]
 
 
 def test_a_server_without_the_extension_says_so(empty_database_url: str) -> None:
     said: list[str] = []
-    database.migrate(empty_database_url, progress=said.append)
+    migrating.migrate(empty_database_url, progress=said.append)
     offered = names(empty_database_url, "SELECT name FROM pg_available_extensions WHERE name = 'pg_trgm'")
     assert ("no trigram search" in said[-1]) is (offered == [])
 
@@ -142,10 +142,10 @@ def test_a_server_without_the_extension_says_so(empty_database_url: str) -> None
 def test_folded_indexes_need_no_extension_and_mend_themselves(empty_database_url: str) -> None:
     query = "SELECT indexname FROM pg_indexes WHERE schemaname = 'gateway' AND indexname LIKE '%_folded' ORDER BY 1"
     expected = sorted(search_indexes.folded_name(*target) for target in search_indexes.searched_columns())
-    database.migrate(empty_database_url)
+    migrating.migrate(empty_database_url)
     assert names(empty_database_url, query) == expected
     with psycopg.connect(empty_database_url) as connection:
         connection.execute("DROP INDEX gateway.ix_quote_name_folded")
-    database.migrate(empty_database_url)
+    migrating.migrate(empty_database_url)
     assert names(empty_database_url, query) == expected
     assert differences(database.sqlalchemy_url(empty_database_url)) == []

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the scripts on the connection that models.database gives, or on `-x url=...` for developers."""
+"""Alembic's entry: runs the scripts on the connection of models.migrating, or on `-x url=...` for developers."""
 
 from __future__ import annotations
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from odata.errors import Forbidden, Unauthorized
 from odata.protocol.basic import Basic
-from odata.protocol.bearer import Bearer
 from odata.service import Principal
+
+if TYPE_CHECKING:
+    from odata.protocol.bearer import Bearer
 
 REALM: Final = "gateway"
 HSTS: Final = ("Strict-Transport-Security", "max-age=31536000")

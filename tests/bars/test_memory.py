@@ -36,12 +36,12 @@ FROM (SELECT * FROM gateway.quote WHERE org_id = %(org)s ORDER BY created_at DES
 @pytest.fixture(scope="module")
 def large_url(postgres_server: Server, worker: str) -> Iterator[str]:
     """100,000 quotes, the first org's with ten lines more each."""
-    from models import database, seed
+    from models import migrating, seed
 
     name = f"{worker}_large"
     postgres_server.drop_database(name)
     url = postgres_server.create_database(name)
-    database.migrate(url)
+    migrating.migrate(url)
     seed.seed(url, quotes=QUOTES)
     with psycopg.connect(url) as connection:
         connection.execute("SELECT set_config('app.org_id', %s, true)", (everything.FIRST_ORG,))

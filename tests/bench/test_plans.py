@@ -12,7 +12,7 @@ import pytest
 
 from bench.plans import REQUESTS, explained, told
 from local.servers import Server
-from models import database, seed
+from models import migrating, seed
 
 SCAN = "EXPLAIN (ANALYZE, FORMAT JSON) SELECT count(*) FROM gateway.job WHERE api_calls = 7"
 SCAN = "EXPLAIN (ANALYZE, FORMAT JSON) SELECT count(*) FROM gateway.job WHERE api_calls = 7"
@@ -40,7 +40,7 @@ def _require_indexes(server: Server, name: str, quotes: int) -> None:
     server.drop_database(name)
     url = server.create_database(name)
     try:
-        database.migrate(url)
+        migrating.migrate(url)
         seed.seed(url, quotes=quotes)
         found = list(explained(url))
     finally:

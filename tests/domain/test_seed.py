@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 import models
-from models import database, seed
+from models import migrating, seed
 from models.job import CALLBACK_STATUSES, JOB_STATUSES
 from models.job_item import ITEM_STATUSES
 from models.quote import SYNC_STATUSES
@@ -32,7 +32,7 @@ def test_the_same_rows_and_schema_by_either_way(
     """A large seed takes keys and triggers off and puts them back; in batches or at once the rows are the same."""
     monkeypatch.setattr(seed, "LARGE", 1)
     monkeypatch.setattr(seed, "BATCH", 64)
-    database.migrate(empty_database_url)
+    migrating.migrate(empty_database_url)
     shape = rows(empty_database_url, SHAPE)
     count = rows(seeded_url, "SELECT count(*) FROM gateway.quote")[0][0]
     said: list[str] = []
@@ -54,7 +54,7 @@ def varied_url(postgres_server, worker: str):  # type: ignore[no-untyped-def]
     name = f"{worker}_varied"
     postgres_server.drop_database(name)
     url = postgres_server.create_database(name)
-    database.migrate(url)
+    migrating.migrate(url)
     seed.seed(url, quotes=4_000)
     yield url
     postgres_server.drop_database(name)

@@ -16,7 +16,7 @@ from local import demo, servers
 from local.cluster import Cluster, running
 from local.servers import Server
 from local.web import serving
-from models import database, seed
+from models import migrating, seed
 from tests.faults.load import load
 from tests.faults.proxy import proxying
 from tests.faults.test_web import _terminate, get
@@ -31,7 +31,7 @@ def test_postgres_stopped_immediately_for_ten_seconds(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(servers.named(stack.enter_context(running(cluster))))
         url = server.create_database("gateway")
-        database.migrate(url)
+        migrating.migrate(url)
         seed.seed(url, quotes=200)
         demo.ensure_credentials(url)
         web = stack.enter_context(serving(url, tmp_path / "web", variables={"WEB_CONCURRENCY": "2"}))
@@ -92,7 +92,7 @@ def test_a_migration_under_traffic(database_url: str, tmp_path: Path) -> None:
                 owner.execute("DROP INDEX gateway.quote_name")
                 owner.execute("ALTER TABLE gateway.quote DROP COLUMN note")
                 time.sleep(1)
-            database.migrate(database_url)
+            migrating.migrate(database_url)
     assert set(seen.statuses()) == {200}
 
 

@@ -15,7 +15,7 @@ import pytest
 from local import account, demo, servers
 from local.cluster import Cluster, running, stop
 from local.web import PROJECT, serving
-from models import database, seed
+from models import migrating, seed
 from tests.faults.test_web import Reply, get
 
 NAME = "/odata/v4/Quotes?$select=Name&$orderby=Id&$top=1"
@@ -54,7 +54,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     second = Cluster(binaries=binaries, home=tmp_path / "standby", options=options)
     with running(first) as admin_url, servers.named(admin_url) as server:
         url = server.create_database("gateway")
-        database.migrate(url)
+        migrating.migrate(url)
         seed.seed(url, quotes=100)
         demo.ensure_credentials(url)
         _copy(first, second, admin_url)

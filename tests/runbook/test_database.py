@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from models import database
+from models import migrating
 from simulator.running import Simulator
 from tests.runbook.conftest import StartApp
 from tests.runbook.heroku import App, until
@@ -71,7 +71,7 @@ def test_the_database_was_away(start: StartApp, salesforce: Simulator) -> None:
 
 def test_a_release_failed(start: StartApp, database_url: str) -> None:
     """A function of the database belongs to somebody else, so that the newest migration cannot replace it."""
-    database.downgrade(database_url, "core_0002")
+    migrating.downgrade(database_url, "core_0002")
     app = start()
     login = app.credential()
     function, owner = "FUNCTION gateway.is_record_id(text)", app.server.role

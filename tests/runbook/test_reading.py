@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from local.servers import Server
-from models import database, seed
+from models import migrating, seed
 from simulator.exchange import Answer
 from simulator.running import Simulator
 from simulator.world import FIRST_ORG
@@ -159,7 +159,7 @@ def many_quotes(trigram_server: Server, worker: str) -> Iterator[str]:
     name = f"{worker}_many"
     trigram_server.drop_database(name)
     url = trigram_server.create_database(name)
-    database.migrate(url)
+    migrating.migrate(url)
     seed.seed(url, quotes=MANY_QUOTES)
     with psycopg.connect(trigram_server.admin_url, dbname=name, autocommit=True) as connection:
         connection.execute("DROP EXTENSION pg_trgm CASCADE")

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 import models
 from local import web
 from local.servers import Server
-from models import database, seed
+from models import database, migrating, seed
 from models.credential import create
 from odata.exposure import Exposure
 from tests.models import session
@@ -54,7 +54,7 @@ def session_url(postgres_server: Server, template_database: str, worker: str) ->
 def real_url(postgres_server: Server, worker: str) -> Iterator[str]:
     """A database with 3,000 quotes, and a credential of each profile for the first org."""
     with _database(postgres_server, f"{worker}_salesforce", "template1") as url:
-        database.migrate(url)
+        migrating.migrate(url)
         seed.seed(url, quotes=QUOTES)
         _credentials(url, seed.FIRST_ORG)
         yield url

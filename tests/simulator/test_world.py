@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import resource
 import time
 from http.client import HTTPException
 from pathlib import Path
@@ -340,10 +341,9 @@ def test_with_a_mesh_in_front_of_the_gateway() -> None:
 
 
 def test_a_whole_org_is_ready_within_two_seconds() -> None:
-    def seconds() -> float:
-        started = time.monotonic()
-        with running() as simulator:
-            assert len(simulator.opportunities(2500, user="ann")) == 2500
-            return time.monotonic() - started
-
-    assert any(seconds() < 2 for _ in range(3))  # others may be at work on this machine
+    """Of its own processor time: others may be at work on this machine."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with running() as simulator:
+        assert len(simulator.opportunities(2500, user="ann")) == 2500
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
