@@ -50,10 +50,11 @@ def read(stream: Stream, headers: Mapping[str, str], most_bytes: int) -> bytes:
 
 def _check_kind(headers: Mapping[str, str]) -> None:
     said = Message()
-    said["Content-Type"] = headers.get("content-type", "")
-    media_type, charset = said.get_content_type(), said.get_content_charset("utf-8")
-    if media_type != "application/json":
-        raise UnsupportedMediaType(f"Content-Type is {shown(media_type)}; it needs to be application/json.")
+    said["Content-Type"] = sent = headers.get("content-type", "")
+    media_type, charset = sent.partition(";")[0].strip(), said.get_content_charset("utf-8")
+    if media_type.lower() != "application/json":
+        found = f"Content-Type is {shown(media_type)}" if media_type else "There is no Content-Type"
+        raise UnsupportedMediaType(f"{found}; it needs to be application/json.")
     if charset not in CHARSETS:
         raise UnsupportedMediaType(f"The charset of Content-Type is {shown(charset)}; it needs to be utf-8.")
     encoding = headers.get("content-encoding", "identity").strip().lower()

@@ -195,3 +195,17 @@ def test_a_body_of_another_kind_is_refused(headers: dict[str, str]) -> None:
 @pytest.mark.parametrize("parameters", ["", ";charset=UTF-8", '; charset="utf-8"', "; charset=us-ascii", ";x=y"])
 def test_a_body_in_utf_8_is_read(parameters: str) -> None:
     assert body.read(io.BytesIO(b"{}"), {"content-type": f"Application/JSON{parameters}"}, 10) == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (None, "There is no Content-Type; it needs to be application/json."),
+        ("json; charset=utf-8", "Content-Type is 'json'; it needs"),
+        ("Text/CSV;header=present", "Content-Type is 'Text/CSV'; it needs"),
+    ],
+)
+def test_a_media_type_is_shown_as_it_was_sent(sent: str | None, said: str) -> None:
+    with pytest.raises(UnsupportedMediaType) as caught:
+        body.read(io.BytesIO(b"{}"), {} if sent is None else {"content-type": sent}, 10)
+    assert said in caught.value.message
