@@ -53,10 +53,11 @@ def _first_step(tokens: Tokens) -> Step:
 
 def _check_complete(tokens: Tokens, steps: list[Step], tail: Lambda | CountOf | None) -> None:
     step = steps[0]
+    if step.name == "$root" and len(steps) == 1:
+        at = None if tail is None else tail.position
+        tokens.fail("'/' and an entity set or singleton after $root", at=at)
     if len(steps) > 1 or tail is not None or step.arguments is not None:
         return
-    if step.name == "$root":
-        tokens.fail("'/' and an entity set or singleton after $root")
     if "." in step.name and not step.name.startswith("@"):
         tokens.fail(f"'/' or '(' after the qualified name {step.name[:80]}")
 
