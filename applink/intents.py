@@ -250,7 +250,7 @@ def release(connection: Connection, intent: Intent, *, sweep_after_seconds: floa
 
 _paused = select(org_pause.c.org_id).where(org_pause.c.org_id == _c.org_id)
 _age = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("age_seconds", type_=Float))
-# Across orgs, without those that are paused. Intents of jobs belong to their items.
+# Across orgs, without those that are paused; first what is due longest. Intents of jobs belong to their items.
 STALE: Final = (
     update(intent_table)
     .where(
@@ -264,7 +264,7 @@ STALE: Final = (
                 _c.next_at.is_(None) | (_c.next_at <= func.now()),
                 ~_paused.exists(),
             )
-            .order_by(_c.created_at)
+            .order_by(func.greatest(_c.created_at, _c.next_at, _c.lease_until))
             .limit(bindparam("most", type_=Integer))
             .with_for_update(skip_locked=True)
             .correlate(None)

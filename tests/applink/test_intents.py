@@ -54,9 +54,9 @@ def held(engine: Engine, intent: Intent) -> Intent:
     return found
 
 
-def stale(engine: Engine) -> list[UUID]:
+def stale(engine: Engine, most: int = 10) -> list[UUID]:
     with engine.begin() as connection:
-        return [one.id for one in intents.stale(connection, "w1", 10)]
+        return [one.id for one in intents.stale(connection, "w1", most)]
 
 
 def age(engine: Engine, intent: Intent, seconds: int = 61) -> None:
@@ -164,6 +164,19 @@ def test_intents_of_jobs_and_paused_orgs_are_not_swept(engine: Engine) -> None:
     with engine.begin() as connection:
         shares.resume(connection, ORG)
     assert stale(engine) == [one.id]
+
+
+def test_what_is_due_longest_is_taken_first(engine: Engine) -> None:
+    """Looks in vain, or workers that end over one, let the others pass: newer ones, and of other orgs."""
+    vain, ending, newer = (
+        begin(engine, replace(WISH, idem_key=f"k{n}", org_id=org_id))[0]
+        for n, org_id in enumerate((ORG, ORG, OTHER_ORG), start=1)
+    )
+    for one, seconds in (vain, 3600), (ending, 3600), (newer, 120):
+        age(engine, one, seconds)
+    write(engine, "UPDATE gateway.intent SET next_at = now() - interval '1 s' WHERE id = :i", i=vain.id)
+    write(engine, "UPDATE gateway.intent SET lease_until = now() - interval '2 s' WHERE id = :i", i=ending.id)
+    assert [stale(engine, 1)[0] for _ in range(3)] == [newer.id, ending.id, vain.id]
 
 
 OTHER = replace(WISH, opportunity_id=opportunity(2), request_hash="b" * 64, arguments={"ifDraftExists": "return"})
