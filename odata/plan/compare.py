@@ -35,6 +35,7 @@ from odata.plan.bound import (
     Membership,
     Not,
     Null,
+    OfEntity,
     PropertyValue,
     Truth,
     Value,
@@ -126,7 +127,8 @@ def _boolean(operator: Operator, left: Bound, literal: Literal, scope: Scope) ->
 
 
 def _string(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bound:
-    property = left.property if isinstance(left, PropertyValue) else None
+    read = left.operand if isinstance(left, OfEntity) else left
+    property = read.property if isinstance(read, PropertyValue) else None
     if property is not None and property.storage is DATE:
         return _date_as_text(operator, left, literal, scope)
     check_kind(literal, STRING, described(left), scope)
@@ -234,6 +236,9 @@ def _after(operator: Operator, operand: Bound, end: Value) -> Bound:
 
 def _stored(operand: Bound) -> Bound:
     """A published Date property as the date that its column holds."""
+    if isinstance(operand, OfEntity):
+        stored = _stored(operand.operand)
+        return operand if stored is operand.operand else replace(operand, operand=stored)
     if isinstance(operand, PropertyValue) and operand.property.storage is DATE:
         return replace(operand, stored=True)
     return operand

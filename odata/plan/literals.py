@@ -23,7 +23,7 @@ from odata.edm.types import (
     PrimitiveType,
 )
 from odata.errors import BadRequest, TypeMismatch, Unsupported
-from odata.plan.bound import Bound, Constant, FunctionCall, Null, PropertyValue, Value, place_of, type_of
+from odata.plan.bound import Bound, Constant, FunctionCall, Null, OfEntity, PropertyValue, Value, place_of, type_of
 from odata.plan.scope import Scope, nearest
 from odata.plan.values import database_text
 from odata.url.nodes import Expression, Literal
@@ -131,6 +131,8 @@ def shown(literal: Literal) -> str:
 
 def described(bound: Bound) -> str:
     """An expression in a message."""
+    if isinstance(bound, OfEntity):
+        return described(bound.operand)
     if isinstance(bound, PropertyValue):
         return f"'{bound.property.name}'"
     if isinstance(bound, FunctionCall):

@@ -12,7 +12,7 @@ from odata.errors import InvalidLiteral, ODataError
 from odata.exposure import Exposure
 from odata.functions import FUNCTIONS, UNSUPPORTED
 from odata.plan.bind import bind
-from odata.plan.bound import Comparison, Logic, Membership, PropertyValue, Value, Variable, nullable, type_of
+from odata.plan.bound import Comparison, Logic, Membership, OfEntity, PropertyValue, Value, Variable, nullable, type_of
 from odata.plan.limits import Limits, Profile
 from odata.plan.literals import key_value
 from odata.plan.scope import root_scope
@@ -58,6 +58,7 @@ REFUSED = [
     ("cast(Everything.Thing)/Name eq 'x'", None, "", ""),
     ("Children/Name eq 'x'", 400, "BadRequest", "use Children/any(x:...)"),
     ("Children eq null", 400, "BadRequest", "Children/any(x:...)"),
+    ("$root/Things(1)/Name eq 5", 400, "TypeMismatch", "'Name' is Edm.String"),
     ("Parent eq 1", 400, "TypeMismatch", "'Parent' (offset 0) is an entity"),
     ("Parent/any(x:x/Id eq 1)", 400, "BadRequest", "leads to one entity"),
     ("Name/any(x:x eq 1)", 400, "BadRequest", "is no collection"),
@@ -190,6 +191,7 @@ def test_plain_comparisons_conclude_little(text: str) -> None:
 # --- dates published otherwise ---
 
 
+@pytest.mark.parametrize("entity", ["", "$root/Things(1)/"])
 @pytest.mark.parametrize(
     ("published", "text", "profile", "stored"),
     [
@@ -204,12 +206,15 @@ def test_plain_comparisons_conclude_little(text: str) -> None:
         ("Edm.String", "Date ge 2026-03-31", "salesforce", True),
     ],
 )
-def test_published_dates(published: str, text: str, profile: Profile, stored: bool) -> None:
-    """A literal that is a day meets the date in the column, so its index serves."""
+def test_published_dates(published: str, text: str, profile: Profile, stored: bool, entity: str) -> None:
+    """A literal that is a day meets the date in the column, so its index serves; a date of $root means the same."""
+    text = text.replace("Date", f"{entity}Date", 1)
     bound = plan(f"$filter={text}", model=build(everything.EXPOSURE, date_type=published), profile=profile).bound
     comparison = bound.operands[0] if isinstance(bound, Logic) else bound
-    assert isinstance(comparison, Comparison) and isinstance(comparison.left, PropertyValue)
-    assert comparison.left.stored is stored
+    assert isinstance(comparison, Comparison)
+    left = comparison.left.operand if isinstance(comparison.left, OfEntity) else comparison.left
+    assert isinstance(left, PropertyValue)
+    assert left.stored is stored
     assert (type_of(comparison.right) is DATE) is stored
 
 
@@ -242,9 +247,10 @@ def test_key_values_refused(entity_set: str, text: str) -> None:
     assert caught.value.status == 400
 
 
-def test_record_ids_are_widened_in_filters_of_both_profiles() -> None:
+@pytest.mark.parametrize("entity", ["", "$root/Things('x')/"])
+def test_record_ids_are_widened_in_filters_of_both_profiles(entity: str) -> None:
     model = with_first_property(everything.EXPOSURE, record_id=True, type="Edm.String")
-    bound = plan("$filter=Id eq '001D000000IqhSL'", model=model).bound
+    bound = plan(f"$filter={entity}Id eq '001D000000IqhSL'", model=model).bound
     assert isinstance(bound, Comparison) and isinstance(bound.right, Value)
     assert database_text(bound.right) == "001D000000IqhSLIAZ"
 
