@@ -188,7 +188,7 @@ def worker() -> None:
     import app
     from applink import work_log
     from applink.item_work import Limits
-    from applink.status import connection_name
+    from applink.status import connection_name, worker_name
     from applink.worker import Worker
     from odata.protocol.log_records import log_json
 
@@ -201,9 +201,10 @@ def worker() -> None:
         intent_settle_seconds=settings.intent_settle_seconds,
         **{one: getattr(settings, one) for one in _OF_THE_SAME_NAME},
     )
-    own = app.domain_engine(settings, connections=4, name=connection_name())
-    makers = app.domain_engine(settings, connections=2, name=connection_name())
-    working = Worker(own, app.orgs(settings), app.quotes(settings, makers), limits)
+    name = worker_name(settings.dyno)
+    own = app.domain_engine(settings, connections=4, name=connection_name(name))
+    makers = app.domain_engine(settings, connections=2, name=connection_name(name))
+    working = Worker(own, app.orgs(settings), app.quotes(settings, makers), limits, name=name)
     working.handle_signals()
     working.run()
     sys.stdout.flush()

@@ -113,6 +113,7 @@ class Settings:
     )
 
     # Web
+    dyno: str = setting("DYNO", TEXT, "", "name of the dyno, which Heroku sets; a worker is called after it")
     host: str = setting("HOST", TEXT, "127.0.0.1", "address to listen on; 0.0.0.0 on a Heroku dyno")
     port: int = setting("PORT", whole(1, 65535), 8000, "port to listen on")
     app_port: int = setting(
@@ -501,7 +502,7 @@ def _wrong(one: dataclasses.Field[Any], text: str) -> str:
 
 def _with_surroundings(given: Settings, variables: Mapping[str, str]) -> Settings:
     """Fill what follows from where this runs: the address to listen on, the public URL, how many may wait."""
-    on_dyno = "DYNO" in variables
+    on_dyno = bool(given.dyno)
     derived: dict[str, Any] = {}
     if "HOST" not in variables and on_dyno:
         derived["host"] = "0.0.0.0"  # Heroku's router comes from outside
@@ -509,7 +510,7 @@ def _with_surroundings(given: Settings, variables: Mapping[str, str]) -> Setting
         derived["trusted_proxies"] = 1  # Heroku's router
     if not given.public_url:
         domain = variables.get("HEROKU_APP_DEFAULT_DOMAIN_NAME")
-        if variables.get("DYNO", "").startswith("web.") and not domain:  # a release must not fail for want of links
+        if given.dyno.startswith("web.") and not domain:  # a release must not fail for want of links
             raise SettingsError("PUBLIC_URL is not set: set it to the address of the app, https://<app>.herokuapp.com")
         derived["public_url"] = f"https://{domain}" if on_dyno and domain else f"http://{given.host}:{given.port}"
     if "POOL_WAITING_REQUESTS" not in variables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,13 +60,17 @@ METRICS: Final = {
 }  # fmt: skip
 
 
-def connection_name() -> str:
-    """What this worker calls its connections (application_name), by which it is counted while it lives.
+def worker_name(dyno: str) -> str:
+    """What this process calls itself as a worker: another name each time it is started. dyno: "" takes the host's."""
+    return f"{(dyno or socket.gethostname())[-32:]}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+def connection_name(worker: str) -> str:
+    """What a worker calls its connections (application_name), by which it is counted while it lives.
 
     An idle one asks the database at least once a minute, so that one that is silent for two has gone.
     """
-    where = os.environ.get("DYNO") or socket.gethostname()
-    return f"gateway worker {where[-36:]}:{os.getpid()}"
+    return f"gateway worker {worker}"
 
 
 # What waits until a day that nobody will see is demo data.

@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import random
-import secrets
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -45,13 +42,11 @@ FOR_ENDING_SECONDS: Final = 2.0
 
 class Worker:
     """One worker process. orgs: `authorizations.Orgs`; maker: `quotes.Quotes`, best over an engine of its own, since
-    it may ask for a connection while this worker's transactions hold theirs.
+    it may ask for a connection while this worker's transactions hold theirs; name: `status.worker_name`.
     """
 
-    def __init__(self, engine: Engine, orgs: Orgs, maker: Maker, limits: Limits, *, name: str = "") -> None:
-        self.name = (name or f"{os.environ.get('DYNO') or socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}")[
-            -120:
-        ]
+    def __init__(self, engine: Engine, orgs: Orgs, maker: Maker, limits: Limits, *, name: str) -> None:
+        self.name = name
         self.ending = threading.Event()
         self._gone = threading.Event()
         self._limits = limits

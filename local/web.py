@@ -88,7 +88,7 @@ def serving(
 
 def clean_environment() -> dict[str, str]:
     """This process's variables without any setting of the gateway."""
-    named = {one.variable for one in settings.documentation()} | {"DYNO"}
+    named = {one.variable for one in settings.documentation()}
     return {name: text for name, text in os.environ.items() if name not in named}
 
 

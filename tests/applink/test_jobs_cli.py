@@ -130,6 +130,12 @@ def process(database_url: str, environment: Mapping[str, str], log: Path, **sett
     )
 
 
+CONNECTED = text("""
+SELECT DISTINCT application_name FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'gateway worker %'
+""")
+
+
 def test_the_worker_works_and_ends_on_sigterm(
     engine: Engine, database_url: str, simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -137,7 +143,7 @@ def test_the_worker_works_and_ends_on_sigterm(
     ids = simulator.opportunities(5)
     log = tmp_path / "log"
     domains = {"APPLINK_TEST_DOMAINS": f"{simulator.url},{simulator.other_url}"}
-    working = process(database_url, {**simulator.environment, **domains}, log)
+    working = process(database_url, {**simulator.environment, **domains}, log, DYNO="worker.7")
     try:
         job_id = submit(engine, new_job(org_id=org, items=[(one, None) for one in ids], callback_url=None)).job_id
         ends = time.monotonic() + 20
@@ -145,6 +151,8 @@ def test_the_worker_works_and_ends_on_sigterm(
             assert working.poll() is None, log.read_text()
             time.sleep(0.05)
         assert _status(engine, job_id) == "completed", log.read_text()
+        with engine.connect() as connection:
+            connected = connection.execute(CONNECTED).scalars().all()
         working.send_signal(signal.SIGTERM)
         assert working.wait(10) == 0
     finally:
@@ -154,6 +162,7 @@ def test_the_worker_works_and_ends_on_sigterm(
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     (begun,), (ended,) = ([one for one in lines if word in one] for word in ("started", "ended"))
     assert begun["level"] == "info" and begun["concurrency"] == 8 and ended["left_under_way"] == 0
+    assert begun["worker"].startswith("worker.7:") and connected == [f"gateway worker {begun['worker']}"]
     items = [one for one in lines if one.get("outcome") == "made"]
     assert len(items) == 5 and {one["job"] for one in items} == {str(job_id)} and {one["org"] for one in items} == {org}
     assert all(one["ms"]["total"] > 0 and one["request_id"] == "request-1" and one["item"] for one in items), items
@@ -191,11 +200,13 @@ def test_status_tells_an_idle_worker_from_none(
 
 
 @pytest.mark.parametrize("dyno", ["worker.1", "a-host-" + "x" * 80])
-def test_the_name_of_a_workers_connections_fits(dyno: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_a_workers_connections_fits(dyno: str) -> None:
     """PostgreSQL cuts a longer one off, and with it what tells two workers apart."""
-    monkeypatch.setenv("DYNO", dyno)
-    assert re.fullmatch(rf"gateway worker \S*{dyno[-8:]}:{os.getpid()}", status.connection_name())
-    assert len(status.connection_name()) < 64
+    name = status.worker_name(dyno)
+    assert re.fullmatch(rf"\S*{dyno[-8:]}:{os.getpid()}:\w{{6}}", name) and name != status.worker_name(dyno)
+    assert (
+        status.connection_name(name).endswith(name) and len(status.connection_name("x" * 32 + ":4194304:abcdef")) < 64
+    )
 
 
 def _status(engine: Engine, job_id: UUID) -> str:

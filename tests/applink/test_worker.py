@@ -338,7 +338,7 @@ def test_a_worker_outlives_its_database(
 
 def test_a_worker_ends_while_its_database_is_away(orgs: Orgs) -> None:
     nowhere = database.engine("postgresql+psycopg://nobody@/none?host=/nowhere", pool_size=2)
-    worker = Worker(nowhere, orgs, Quotes(nowhere, DEFAULTS), replace(LIMITS, shutdown_seconds=2.5))
+    worker = Worker(nowhere, orgs, Quotes(nowhere, DEFAULTS), replace(LIMITS, shutdown_seconds=2.5), name="w1")
     thread = threading.Thread(target=worker.run, daemon=True)
     thread.start()
     until(lambda: worker._looks.away_since)

@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", PROJECT / "salesforce" / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 SETTINGS = {row.variable for row in settings.documentation()}
 NOT_OURS = {
-    "SIM_PORT": "make run", "MESH_PORT": "make run", "TEST_DATABASE_URL": "make test", "DYNO": "Heroku",
+    "SIM_PORT": "make run", "MESH_PORT": "make run", "TEST_DATABASE_URL": "make test",
     "TRIGRAM_DATABASE_URL": "make test", "HEROKU_APP_DEFAULT_DOMAIN_NAME": "Heroku", "DATABASE_URL": "Heroku",
     "REQUEST_LIMIT_EXCEEDED": "Salesforce's code", "FIELD_CUSTOM_VALIDATION_EXCEPTION": "Salesforce's code",
 }  # fmt: skip
