@@ -333,9 +333,10 @@ class Settings:
     )
     item_workers_lost: int = setting(
         "ITEM_WORKERS_LOST",
-        whole(1, 1000),
+        whole(5, 1000),
         30,
-        "how many workers may die with an opportunity of a job in hand before it counts as failed; a death is no try",
+        "how often the lease of an opportunity of a job may be lost before it counts as failed, since its "
+        "worker died or had no database; that is no try",
     )
     retry_most_seconds: float = setting(
         "RETRY_MOST_SECONDS", seconds(0.05, 3600), 300.0, "longest wait between two tries; it starts at one second"

@@ -84,7 +84,7 @@ def show_job(url: str, job_id: UUID) -> None:
     for row in items:
         next_try = f"next {_moment(row.next_at)}" if row.status == "queued" else ""
         lease = f"lease until {_moment(row.lease_until)}" if row.status == "running" else ""
-        lost = f"at most {row.leases_lost} workers lost" if row.leases_lost else ""
+        lost = f"at most {row.leases_lost} leases lost" if row.leases_lost else ""
         _line(f"{row.items} {row.status}", f"at most {row.attempts} tries", lost, next_try or lease)
     for row in waits:
         _line(f"{row.items} waiting", row.error_code, row.error_message or "")

@@ -4,7 +4,7 @@
     unknown, not answered      again later, with the same key; counted, unless the whole org is away
     the org's limit            the org pauses; not counted
     the database is away       waited for; then the lease has ended and somebody else looks the quote up in the org
-    called, and then cancelled, tried too often, or the end of too many workers: looked up in the org; there, it counts;
+    called, and then cancelled, tried too often, or too many leases lost: looked up in the org; there, it counts;
         else cancelled or failed
 
 Nothing that the org may have made is ever called failed without looking. In: items from `benches`. Out: rows.
@@ -218,13 +218,13 @@ class ItemWork:
         sent.set()
 
     def _given_up(self, item: ClaimedItem) -> tuple[str, str] | None:
-        """Why nothing more is begun for an item that has been tried, or has ended workers, too often; else None."""
+        """Why nothing more is begun for an item that has been tried, or has lost its lease, too often; else None."""
         if item.attempts < self._limits.item_attempts and item.leases_lost < self._limits.item_workers_lost:
             return None
         code, message = item.error_code or "OutcomeUnknown", item.error_message or "The org gave no usable answer."
         tries = f"{item.attempts} tries"
         if item.leases_lost >= self._limits.item_workers_lost:
-            code, tries = "WorkersLost", f"{tries}, and {item.leases_lost} workers that ended over it"
+            code, tries = "WorkersLost", f"{tries}, and its lease was lost {item.leases_lost} times"
         return code, f"Given up after {tries}; the org has no quote of it. {message}"
 
     def _finish(

@@ -56,7 +56,7 @@ def test_an_item_that_ends_workers_ends_itself(
     with working(engine, orgs, replace(LIMITS, item_workers_lost=3)):
         done = ended(engine, org_id, job_id)
         assert (done.status, done.failures[0].code) == ("failed", "WorkersLost")
-        assert "3 workers" in done.failures[0].message and not simulator.requests("/composite/graph")
+        assert "its lease was lost 3 times" in done.failures[0].message and not simulator.requests("/composite/graph")
         with engine.begin() as connection:
             jobs.retry(connection, org_id, job_id)
         assert ended(engine, org_id, job_id).status == "completed"

@@ -73,16 +73,16 @@ def test_a_worker_died(start: StartApp, salesforce: Simulator) -> None:
 
 def test_every_worker_dies_of_it(start: StartApp, salesforce: Simulator) -> None:
     """Each worker is killed while the org has not answered; with room enough, or a smaller item, none would be."""
-    app = start(LEASE_SECONDS="8", ITEM_WORKERS_LOST="2")
+    app = start(LEASE_SECONDS="8", ITEM_WORKERS_LOST="5")
     salesforce.fault(GRAPH, delay=30, cut=True, times=None)
     opportunities = app.opportunities(1)
     job = app.job(opportunities)
-    for lost in (1, 2):
+    for lost in range(1, 6):
         app.until(f"jobs show {job}", r"(?m)^1 running\t")
         app.kill("worker")
         app.until("status", r"\t1 with an ended lease")
         app.scale(worker=1)
-        app.until(f"jobs show {job}", rf"at most {lost} workers lost|WorkersLost")
+        app.until(f"jobs show {job}", rf"at most {lost} leases lost|WorkersLost")
     app.until(f"jobs show {job}", rf"(?m)^{opportunities[0]}\tWorkersLost\t")
     assert "started" in app.logs("worker")
     salesforce.clear_faults()
