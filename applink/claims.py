@@ -31,8 +31,8 @@ class ClaimedItem:
     """One opportunity to work on, and all that is needed for it. item_id is also the id of its intent.
 
     attempts: tries of it that have ended. leases_lost: how often nobody said how one ended before its lease
-    did: the worker had died, or had no database. called_before: the org
-    may have the quote already. cancelled: nothing may begin. error_code, error_message: how the try before ended.
+    did: the worker had died, or had no database. called_before: the org may have the quote already. cancelled: nothing
+    may begin. error_code, error_message: how the try before ended.
     """
 
     org_id: str
