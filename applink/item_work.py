@@ -54,6 +54,8 @@ FRESH_SECONDS: Final = 1.0
 """How long after its claim an item begins without a look whether it is still ours and wanted."""
 FAILURES_BEFORE_A_LOOK: Final = 5
 """Failures of an org in a row after which it is asked whether it is there at all."""
+LOOK_SECONDS: Final = 10.0
+"""For that question, beside the time of the item's own calls, which may be over."""
 PASSING: Final = ("UNABLE_TO_LOCK_ROW", "QUERY_TIMEOUT")
 """Limits of one record or query, no reason to let the whole org rest."""
 
@@ -182,7 +184,7 @@ class ItemWork:
             self._transactions.run(lambda connection: claims.give_back(connection, [item]), until=ends)
             self._count("given_back", item)
         except (Unavailable, OutcomeUnknown) as problem:
-            self._away(item, org, problem, sent.is_set(), deadline, ends)
+            self._away(item, org, problem, sent.is_set(), ends)
         except OperationError as problem:
             error = (problem.code, problem.message)
             if org is None and item.called_before:  # nobody has looked: Maker raises OutcomeUnknown for its own looks
@@ -263,14 +265,14 @@ class ItemWork:
         org: Org | None,
         problem: OperationError,
         sent: bool,
-        deadline: float,
         ends: float,
     ) -> None:
         """No usable answer. Whether the try counts is decided by whether the org as a whole answers."""
         pause = isinstance(problem, OrgLimitReached) and not _passes(problem)
-        if not pause and self._failures.add(item.org_id) == FAILURES_BEFORE_A_LOOK:
+        failed = not pause and not isinstance(problem, NoPlace)
+        if failed and self._failures.add(item.org_id) == FAILURES_BEFORE_A_LOOK:
             self._failures.forget(item.org_id)
-            pause = org is None or not self.is_there(org, deadline)
+            pause = org is None or not self.is_there(org, min(ends, time.monotonic() + LOOK_SECONDS))
         if pause:
             self.pause(item.org_id, problem)
         consumed = not pause and not isinstance(problem, OrgLimitReached | SessionEnded)
@@ -307,9 +309,11 @@ class ItemWork:
         self._count("later" if done else "lease_lost", item, error[0])
 
     def is_there(self, org: Org, deadline: float) -> bool:
-        """Whether an org answers the smallest of questions."""
+        """Whether an org answers the smallest of questions, or there was no place to ask it."""
         try:
             self.ask(org, deadline)
+        except NoPlace:
+            return True
         except (OrgUnavailable, OrgLimitReached, SessionEnded):
             return False
         except OperationError:

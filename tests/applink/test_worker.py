@@ -55,7 +55,13 @@ def org_id(orgs: Orgs) -> str:
 @contextlib.contextmanager
 def working(engine: Engine, orgs: Orgs, limits: Limits = LIMITS, name: str = "w1") -> Iterator[Worker]:
     """A worker in a thread of the test."""
-    worker = Worker(engine, orgs, Quotes(engine, DEFAULTS), limits, name=name)
+    with running(Worker(engine, orgs, Quotes(engine, DEFAULTS), limits, name=name)) as worker:
+        yield worker
+
+
+@contextlib.contextmanager
+def running(worker: Worker) -> Iterator[Worker]:
+    """The same of a worker that is there."""
     ended: list[bool] = []
     thread = threading.Thread(target=lambda: ended.append(worker.run()))
     thread.start()
