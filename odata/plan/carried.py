@@ -1,7 +1,8 @@
 """What expansions at any depth ask of $it, the entity whose resource path was read: properties that its page carries
 beside those that are shown.
 
-In: the Expansions of a request. Out: Properties of $it. Standard: URL Conventions, "$it".
+In: the Expansions of a request. Out: Properties of $it, never none where an option names it: planning may fold away
+every use, and the next link still says by its key which entity was meant. Standard: URL Conventions, "$it".
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from odata.plan.plans import Expansion
 
 
 def carried(it: Variable, expansions: tuple[Expansion, ...]) -> tuple[Property, ...]:
-    """Properties of `it` that conditions and orders of expansions read, or that lead on from it; each once."""
-    found = dict.fromkeys(
+    """The key of `it`, and its properties that conditions and orders of expansions read, or that lead on from it."""
+    asked = (
         property
         for expression in _expressions(expansions)
         for part in parts_of(expression)
         for property in _asked(it, part)
     )
-    return tuple(found)
+    return tuple(dict.fromkeys((*it.set.key, *asked)))
 
 
 def _expressions(expansions: tuple[Expansion, ...]) -> Iterator[Bound]:

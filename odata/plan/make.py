@@ -108,7 +108,8 @@ def _shown(path: ResourcePath, options: Options, scope: Scope) -> Selection:
             raise InvalidOption("$select and $expand do not apply to entity references.", target="$ref")
         return Selection(variable=variable, properties=(), references=True)
     expanded = expansions(options.expand, variable, scope)
-    return replace(selection(variable, options.select, expanded), carried=carried(variable, expanded))
+    shown = selection(variable, options.select, expanded)
+    return replace(shown, carried=carried(variable, expanded)) if "$it" in scope.first_steps else shown
 
 
 def _collection(path: ResourcePath, options: Options, scope: Scope, shown: Selection, page: Page) -> ReadPlan:

@@ -19,6 +19,7 @@ def start(path: Path, scope: Scope) -> tuple[Variable, tuple[Step, ...]]:
     first = path.steps[0]
     for step in path.steps[2:] if first.name == "$root" else path.steps:
         _check_step(step)
+    scope.first_steps.add(first.name)
     variable, steps = scope.implicit, path.steps
     if first.name == "$root":
         variable, steps = _keyed(path.steps[1], scope), path.steps[2:]

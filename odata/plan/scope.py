@@ -20,8 +20,8 @@ class Scope:
     """root: what $it is, inside $expand too; None before the resource path is known. implicit: whose properties bare
     names are. variables: of enclosing lambdas. aliases: with "@".
 
-    numbers, steps (nodes bound so far) and guards are shared by all scopes of one plan. filtering: properties must be
-    filterable. ordering: now() must be the same on every page.
+    numbers, steps (nodes bound so far), guards and first_steps (of the paths bound so far) are shared by all scopes of
+    one plan. filtering: properties must be filterable. ordering: now() must be the same on every page.
     """
 
     model: Model
@@ -34,6 +34,7 @@ class Scope:
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     guards: Guards = field(default_factory=Guards)
     steps: Iterator[int] = field(default_factory=lambda: count(1))
+    first_steps: set[str] = field(default_factory=set)
     lambda_depth: int = 0
     alias_depth: int = 0
     filtering: bool = False

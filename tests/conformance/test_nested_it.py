@@ -47,6 +47,8 @@ def every_page(client: Client, url: str) -> list[Any]:
 
 
 EXPANDED = (
+    "Things(1)?$select=Id&$expand=Pairs($select=Left,Right;$filter=$it/Int32 gt null or Right lt 1)",
+    "Things?$select=Id&$expand=Children($select=Id;$expand=Pairs($select=Right;$filter=$it/Int32 ne 0.5))",
     "Things?$select=Id&$expand=Pairs($select=Left,Right;$filter=Amount gt $it/Id sub 4;$orderby=$it/Id mul Right,Left)",
     "Things?$select=Id&$expand=Pairs($select=Left,Right;$filter=Right le @most and Left ne '$it')&@most=$it/Id",
     "Things?$select=Id&$expand=Children($select=Id;$filter=not contains(Name,'$it') and Id gt $it/Id;"
