@@ -164,7 +164,8 @@ class Chores:
 
     def _not_settled(self, intent: Intent, problem: OperationError) -> None:
         log.warning("intent=%s org=%s settled=no code=%s", intent.id, intent.org_id, problem.code)
-        self._release(intent, backoff(intent.attempts + 3, self._limits.retry_most_seconds))
+        seconds = backoff(intent.attempts + 3, self._limits.retry_most_seconds)
+        self._release(intent, max(seconds, problem.retry_after_seconds or 0))
 
     @about_it
     def _settle(self, intent: Intent) -> None:

@@ -38,6 +38,8 @@ from models.pricing import PricingDefaults
 
 SHOWN: Final = 300
 """Characters of a message that tell what was changed."""
+UNSEEN_SECONDS: Final = 600
+"""Between two looks at a quote that may not be seen: somebody has to give a permission first."""
 
 
 def update(
@@ -74,7 +76,9 @@ def settle(
 def _settled(work: Work, defaults: PricingDefaults, rules: tuple[DiscountRule, ...], on: date) -> Outcome:
     found = work.found()
     if found is None:
-        return _removed(work) if work.change.deletes and _is_gone(work) else _gone(work)
+        if not _is_gone(work):
+            raise OutcomeUnknown(_unseen(work), retry_after_seconds=UNSEEN_SECONDS)
+        return _removed(work) if work.change.deletes else _went(work)
     base = quote_match.as_in_org(*work.stored, found)
     changed = quote_match.changes(work.stored, base)
     if not changed:
@@ -235,9 +239,15 @@ def _deleted(work: Work, found: OrgQuote) -> None:
 
 def _gone(work: Work) -> Outcome:
     """Not in the org, or not for this user; marked where it is known that it has gone."""
-    if not _is_gone(work):
-        unseen = f"There is no quote {work.change.quote_id}, or {work.org.username} may not see it."
-        return Outcome(answer=QuoteNotFound(unseen))
+    return _went(work) if _is_gone(work) else Outcome(answer=QuoteNotFound(_unseen(work)))
+
+
+def _unseen(work: Work) -> str:
+    return f"There is no quote {work.change.quote_id}, or {work.org.username} may not see it."
+
+
+def _went(work: Work) -> Outcome:
+    """Gone, and marked so."""
     return Outcome(
         answer=QuoteNotFound(f"The quote {work.row.quote_number or work.row.salesforce_id} is no longer in the org."),
         store=lambda connection: quote_sync.note_gone(connection, work.row),

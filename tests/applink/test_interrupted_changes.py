@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from applink.authorizations import Orgs
 from applink.errors import OutcomeUnknown, QuoteNotFound
 from applink.org import Org
+from applink.quote_changes import UNSEEN_SECONDS
 from applink.quotes import Made, QuoteChange, Quotes
 from applink.worker import Worker
 from models import database
@@ -131,6 +133,42 @@ def test_a_quote_that_went_meanwhile_is_marked(
     simulator.delete("Opportunity", made.row.opportunity_id)
     settle(shop, ann, orgs)
     assert shop.row(made.quote_id)["sync_status"] == "deleted_in_org"
+
+
+class Seen:
+    """Orgs as another user sees them."""
+
+    def __init__(self, org: Org) -> None:
+        self._org = org
+
+    def named(self, *_: Any, **__: Any) -> Org:
+        return self._org
+
+
+@pytest.mark.parametrize("kind", WISHES)
+def test_what_the_worker_does_not_see_stays_open(
+    kind: str, shop: Shop, ann: Org, work_org: Org, simulator: Simulator, orgs: Orgs
+) -> None:
+    hidden = shop.create(work_org, simulator.special("apac"))
+    cut_off(shop, work_org, simulator, hidden, done=True, **WISHES[kind])
+    grow_old(shop, work_org)
+    unseeing: Any = Seen(ann)
+    before = shop.row(hidden.quote_id)
+    assert Worker(shop.engine, unseeing, shop.quotes, LIMITS, name="w1").chores.settle()
+    left = lease(shop)
+    assert (left.status, left.lease_until) == ("open", None) and shop.row(hidden.quote_id) == before
+    assert left.next_at > datetime.now(UTC) + timedelta(seconds=UNSEEN_SECONDS / 2)
+    again(shop, work_org)
+    settle(shop, work_org, orgs)
+    row = shop.row(hidden.quote_id)
+    assert row["deleted_at"] if kind == "deletion" else row["sync_status"] == "synced"
+
+
+def again(shop: Shop, org: Org) -> None:
+    """What waits is due."""
+    with shop.engine.begin() as connection:
+        set_org(connection, org.org_id)
+        connection.execute(text("UPDATE gateway.intent SET next_at = NULL WHERE org_id = :o"), {"o": org.org_id})
 
 
 def test_an_org_that_is_away_is_asked_again(shop: Shop, ann: Org, simulator: Simulator, made: Made, orgs: Orgs) -> None:
