@@ -75,11 +75,11 @@ class Worker:
 
     def stop(self, *_: Any) -> None:
         """End soon; a signal handler. Thread-safe."""
-        self.ending.set()
         threading.Thread(target=self._close, name="closing", daemon=True).start()
 
     def _close(self) -> None:
-        """What `stop` may not do itself: a signal comes while this thread holds any lock."""
+        """What `stop` may not do itself: a signal comes while this thread holds any lock, that of `ending` too."""
+        self.ending.set()
         self._places.close()
         self._benches.close()
 

@@ -15,7 +15,6 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
 from types import FrameType
 from typing import Any
 
@@ -26,6 +25,8 @@ LONGEST_PAUSE_SECONDS = 30.0
 """Before it is started again: the first time, and at most; twice as long after each life that was a short one."""
 SHORT_SECONDS = 10.0
 """A first life that was shorter and ended in an error was none."""
+LOOK_SECONDS = 0.05
+"""Between two looks whether to stop while it pauses."""
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +44,7 @@ class Supervisor:
         self.command = command
         self.starts = 0
         self.ended: dict[str, Any] | None = None
-        self.stopping = Event()
+        self.stopping = False
         self.child: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
@@ -56,11 +57,11 @@ class Supervisor:
                 began = time.monotonic()
                 code = self._live()
                 short = time.monotonic() - began < SHORT_SECONDS
-                if self.stopping.is_set() or code == 0 or (code > 0 and short and self.starts == 1):
+                if self.stopping or code == 0 or (code > 0 and short and self.starts == 1):
                     return max(code, 0)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS) if short and self.starts > 1 else PAUSE_SECONDS
                 say(f"{self.command[-1]} {_ended(code)}; it is started again")
-                if self.stopping.wait(pause):
+                if self._stops_within(pause):
                     return 0
         finally:
             self.file.unlink(missing_ok=True)
@@ -68,7 +69,7 @@ class Supervisor:
     def _live(self) -> int:
         """One life of the command; its exit code, negative for a signal."""
         self.child = subprocess.Popen(self.command)
-        if self.stopping.is_set():  # the signal came while it was being started
+        if self.stopping:  # the signal came while it was being started
             self.child.terminate()
         self.starts += 1
         self._tell(self.child.pid)
@@ -77,6 +78,13 @@ class Supervisor:
         self._tell(None)
         return code
 
+    def _stops_within(self, seconds: float) -> bool:
+        """Whether a signal ends the pause. No event: its lock may be held by the thread that the handler runs in."""
+        ends = time.monotonic() + seconds
+        while not self.stopping and time.monotonic() < ends:
+            time.sleep(LOOK_SECONDS)
+        return self.stopping
+
     def _tell(self, pid: int | None) -> None:
         said = {"supervisor": os.getpid(), "pid": pid, "starts": self.starts, "ended": self.ended}
         new = self.file.with_suffix(".new")
@@ -84,7 +92,7 @@ class Supervisor:
         new.replace(self.file)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.stopping.set()
+        self.stopping = True
         if self.child is not None and self.child.poll() is None:
             self.child.terminate()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -340,6 +341,20 @@ def test_a_worker_outlives_its_database(
         done = until(lambda: _ended_or_none(engine, org_id, job_id), 25)
     assert (done.status, done.quote_count) == ("completed", 20)
     quotes_of(engine, simulator, ids)
+
+
+def test_a_signal_may_come_while_its_thread_holds_any_lock(orgs: Orgs) -> None:
+    nowhere = database.engine("postgresql+psycopg://nobody@/none?host=/nowhere", pool_size=2)
+    worker = Worker(nowhere, orgs, Quotes(nowhere, DEFAULTS), LIMITS, name="w1")
+    handled = threading.Event()
+
+    def interrupted() -> None:
+        with worker.ending._cond, worker._places._lock, worker._benches._lock:
+            worker.stop(signal.SIGTERM, None)
+            handled.set()
+
+    threading.Thread(target=interrupted, daemon=True).start()
+    assert handled.wait(10) and worker.ending.wait(10)
 
 
 def test_a_worker_ends_while_its_database_is_away(orgs: Orgs) -> None:

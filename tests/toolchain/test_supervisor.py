@@ -108,6 +108,36 @@ def test_a_signal_between_two_lives_is_the_end(file: Path, supervised: subproces
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(file) in (one.info["cmdline"] or [])]
 
 
+SIGNALLED = """
+import signal, sys
+from local import supervisor
+
+lines_left = 0
+
+def traced(frame, event, argument):
+    global lines_left
+    lines_left -= event == "line"
+    if lines_left == 0 and event == "line":
+        signal.raise_signal(signal.SIGTERM)
+    return traced
+
+supervisor.PAUSE_SECONDS = 0.05
+supervisor.say = lambda text: sys.settrace(traced)
+for line in range(1, 30):
+    lines_left = line
+    print(line, supervisor.main([sys.argv[1], "sh", "-c", "kill -9 $$"]), flush=True)
+    sys.settrace(None)
+"""
+
+
+def test_a_signal_at_any_line_of_the_pause_is_the_end(file: Path) -> None:
+    """Also where something holds a lock that a handler of the same thread would wait for."""
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, str(file)], cwd=PROJECT, timeout=60, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [word for line in range(1, 30) for word in (str(line), "0")], done.stderr
+
+
 def test_a_process_of_somebody_else_is_spared(file: Path) -> None:
     with subprocess.Popen(SLEEPER) as stranger:
         file.write_text(json.dumps({"supervisor": 1, "pid": stranger.pid, "starts": 1, "ended": None}))
