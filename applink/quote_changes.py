@@ -106,7 +106,7 @@ def _update(work: Work, defaults: PricingDefaults, rules: tuple[DiscountRule, ..
         if work.found() is None:
             return _gone(work)
         raise
-    return _gone(work) if now is None else _stored(work, target, now)
+    return _gone_since(work) if now is None else _stored(work, target, now)
 
 
 def _target(work: Work, base: Rows, defaults: PricingDefaults, rules: tuple[DiscountRule, ...], on: date) -> Rows:
@@ -141,9 +141,7 @@ def _written(work: Work, base: Rows, target: Rows, found: OrgQuote) -> OrgQuote 
     try:
         now = work.found()
     except OperationError as error:
-        raise unknown or OutcomeUnknown(
-            f"The quote may be changed, and could not be read back: {error.message}"
-        ) from None
+        raise unknown or _unread(error.message) from None
     if now and unknown and quote_match.changes(target, quote_match.as_in_org(*target, now)):
         raise unknown
     return now
@@ -240,6 +238,21 @@ def _deleted(work: Work, found: OrgQuote) -> None:
 def _gone(work: Work) -> Outcome:
     """Not in the org, or not for this user; marked where it is known that it has gone."""
     return _went(work) if _is_gone(work) else Outcome(answer=QuoteNotFound(_unseen(work)))
+
+
+def _gone_since(work: Work) -> Outcome:
+    """Gone after it was written to. Raises: OutcomeUnknown where that is not known: then it may be there, changed."""
+    try:
+        gone = _is_gone(work)
+    except OperationError as error:
+        raise _unread(error.message) from None
+    if not gone:
+        raise _unread(_unseen(work))
+    return _went(work)
+
+
+def _unread(why: str) -> OutcomeUnknown:
+    return OutcomeUnknown(f"The quote may be changed, and could not be read back: {why}")
 
 
 def _unseen(work: Work) -> str:

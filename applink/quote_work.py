@@ -135,7 +135,8 @@ def changing(
     try:
         outcome = ask(work)
     except BaseException as problem:
-        _let_go(engine, work, ended=not isinstance(problem, OutcomeUnknown))
+        known = isinstance(problem, OperationError) and not isinstance(problem, OutcomeUnknown)
+        _let_go(engine, work, ended=known)
         raise
     _store(engine, work, outcome)
     if isinstance(outcome.answer, OperationError):

@@ -1,0 +1,79 @@
+"""Changes of quotes that wrote to the org and ended otherwise than expected: never ended for us before it is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from applink.errors import OutcomeUnknown, QuoteNotFound
+from applink.org import Org
+from applink.quotes import Made
+from simulator.running import Simulator
+from tests.applink.quoting import Shop
+from tests.applink.test_quote_changes import CHANGES, Between, change, delete, made, shop
+
+__all__ = ["made", "shop"]  # fixtures
+
+
+def open_leases(shop: Shop) -> int:
+    """Changes that a worker will look for."""
+    with shop.engine.connect() as connection:
+        found = "SELECT count(*) FROM gateway.intent WHERE operation = 'changeQuote' AND status = 'open'"
+        return int(connection.execute(text(found)).scalar_one())
+
+
+@pytest.mark.parametrize("wanted", CHANGES)
+def test_a_quote_that_went_right_after_it_was_written_is_no_503(
+    shop: Shop, ann: Org, simulator: Simulator, made: Made, wanted: dict[str, Any]
+) -> None:
+    """It was changed, and whether it has gone could not be asked: nobody may say that nothing was done."""
+    between: Any = Between(ann, after=lambda: simulator.delete("Quote", made.salesforce_id or ""))
+    simulator.fault("GET /query", status=503, body="<html>", skip=2, times=None)
+    with pytest.raises(OutcomeUnknown):
+        change(shop, between, made, **wanted)
+    assert open_leases(shop) == 1
+    simulator.clear_faults()
+    with pytest.raises(QuoteNotFound, match="no longer in the org"):
+        change(shop, ann, made, **wanted)
+    assert shop.row(made.quote_id)["sync_status"] == "deleted_in_org" and open_leases(shop) == 0
+
+
+class Then:
+    """An org as one user sees it until something is written, and then as another does."""
+
+    def __init__(self, first: Org, then: Org) -> None:
+        self._first, self._now, self._then = first, first, then
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("update", "write"):
+            self._now = self._then
+            return getattr(self._first, name)
+        return getattr(self._now, name)
+
+
+def test_a_quote_that_was_hidden_right_after_it_was_written_is_unknown(
+    shop: Shop, ann: Org, work_org: Org, simulator: Simulator
+) -> None:
+    """Its opportunity went out of sight meanwhile: the org has the change, and nobody has seen it."""
+    hidden = shop.create(work_org, simulator.special("apac"))
+    between: Any = Then(work_org, ann)
+    with pytest.raises(OutcomeUnknown):
+        change(shop, between, hidden, status="Presented")
+    assert open_leases(shop) == 1
+
+
+@pytest.mark.parametrize("wanted", [*CHANGES, {}])
+def test_what_broke_after_the_org_was_asked_is_left_to_a_worker(
+    shop: Shop, ann: Org, made: Made, wanted: dict[str, Any]
+) -> None:
+    """An error that nobody expected proves nothing."""
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    between: Any = Between(ann, after=broken)
+    with pytest.raises(ZeroDivisionError):
+        change(shop, between, made, **wanted) if wanted else delete(shop, between, made)
+    assert open_leases(shop) == 1 and shop.row(made.quote_id)["status"] == "Draft"
