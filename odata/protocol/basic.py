@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -32,6 +33,10 @@ FLIGHT_SECONDS: Final = 1.5
 KNOWN_FLIGHT_SECONDS: Final = 0.25
 """How long a thread waits for another that proves the same header; who could be believed meanwhile waits less."""
 LONGEST_USERNAME: Final = 255
+LONGEST_TRIED: Final = 80
+_SECRET: Final = re.compile(r"[\w-]{32}", re.ASCII)
+"""As secrets are made; people do type one where the username goes."""
+_UNPRINTABLE: Final = re.compile(r"[^ -~]")
 
 
 class Credential(Protocol):
@@ -183,6 +188,17 @@ class Basic:
         fresh = min(self._limits.cache_seconds, left)
         believed = min(self._limits.cache_seconds + self._limits.away_seconds, left)
         return Verified(_principal(found), monotonic() + fresh, matched, monotonic() + believed)
+
+
+def tried(headers: Mapping[str, str]) -> str | None:
+    """The username of a login, for the log: at most 80 characters, "?" for what is no plain one; never a secret."""
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    username, secret = _decode(encoded)
+    if not username or not secret or _SECRET.fullmatch(username):
+        return None
+    return _UNPRINTABLE.sub("?", username[:LONGEST_TRIED])
 
 
 def _principal(found: Credential) -> Principal:

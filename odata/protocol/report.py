@@ -1,7 +1,7 @@
 """One JSON line a request for the log. No literal of a URL, no credential, no row ever stands in it.
 
 Fields: request id, method, set, names of options, status, rows, bytes, milliseconds per stage, whether the shape was
-known.
+known; the username that was tried, where nobody was proven.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from json import JSONEncoder
 from odata.messages import Request, Response
 from odata.payload.next_links import option_name
 from odata.pipeline import Trace
+from odata.protocol.basic import tried
 from odata.service import Principal
 
 KNOWN_OPTIONS = frozenset({
@@ -54,6 +55,8 @@ def _report(asked: Request, principal: Principal | None, reply: Response, trace:
         **reply.facts,
         "ms": {name: round(ms, 3) for name, ms in trace.stages.items()},
     }
+    if principal is None and reply.status >= 400 and (username := tried(asked.headers)) is not None:
+        line["tried"] = username
     _write(line)
 
 

@@ -81,12 +81,13 @@ def test_no_secret_and_no_literal_gets_into_the_log(server: tuple[web.Web, str, 
         (f"Basic {basic}", f"Quotes?$format={LITERAL}"),
         (f"Basic {wrong}", f"Quotes?$filter=Name eq '{LITERAL}'"),
         (f"Basic {WRONG}", "Quotes"),
+        (f"Basic {base64.b64encode(WRONG.encode()).decode()}", "Quotes"),
         (f"Bearer {token}", f"Quotes?$filter=Name eq '{LITERAL}'&$select=Id"),
         (f"Bearer {token[:-9]}{WRONG}", "Quotes"),
         (f"{WRONG} x", "Quotes"),
     ]
     statuses = [_get(started.port, authorization, target).status for authorization, target in asked]
-    assert statuses[0] == 200 and statuses[14] == 200 and set(statuses) <= {200, 400, 401, 404, 406, 501}, statuses
+    assert statuses[0] == 200 and statuses[15] == 200 and set(statuses) <= {200, 400, 401, 404, 406, 501}, statuses
     page = _get(started.port, f"Basic {basic}", "Quotes?$select=Id", "Prefer: maxpagesize=1")
     next_link: str = json.loads(page.body)["@odata.nextLink"]
     assert _get(started.port, f"Basic {basic}", next_link.partition("/odata/v4/")[2]).status == 200
@@ -126,12 +127,13 @@ def test_one_json_object_a_request(server: tuple[web.Web, str, str]) -> None:
         _get(started.port, basic, "Quotes?$select=Id,Name&$top=3&$count=true"),
         _get(started.port, basic, "Quotes?$filter=Nope eq 1"),
         _get(started.port, "Basic x", "Quotes"),
+        _get(started.port, "Basic " + base64.b64encode(b"canary:an old one").decode(), "Quotes"),
     ]
     lines = [json.loads(line) for line in started.log.read_text().splitlines()[before:] if line.startswith("{")]
     assert [line["request_id"] for line in lines] == [answer.headers["x-request-id"] for answer in answers]
     assert all(line.keys() >= FIELDS for line in lines)
-    assert [line["status"] for line in lines] == [200, 200, 400, 401]
-    first, second, refused, unknown = lines
+    assert [line["status"] for line in lines] == [200, 200, 400, 401, 401]
+    first, second, refused, unknown, outdated = lines
     assert (first["org"], first["who"], first["set"]) == (everything.FIRST_ORG, "canary", "Quotes")
     assert (
         first["options"] == ["select", "top", "count"] and first["rows"] == 3 and first["bytes"] == len(answers[0].body)
@@ -140,6 +142,7 @@ def test_one_json_object_a_request(server: tuple[web.Web, str, str]) -> None:
     assert first["cache_hit"] is False and second["cache_hit"] is True and "parse" not in second["ms"]
     assert refused["error"] == "UnknownProperty" and refused["options"] == ["filter"]
     assert unknown["org"] is None and unknown["error"] == "Unauthorized"
+    assert (outdated["who"], outdated["tried"]) == (None, "canary") and sum("tried" in line for line in lines) == 1
 
 
 def test_every_line_is_json_or_metrics(server: tuple[web.Web, str, str]) -> None:

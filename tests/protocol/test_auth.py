@@ -16,7 +16,7 @@ from models import credential
 from odata.errors import Forbidden, TooManyRequests, Unauthorized, Unavailable
 from odata.protocol.attempts import Attempts
 from odata.protocol.auth import HSTS, Authenticator, Platform
-from odata.protocol.basic import Basic, BasicLimits, Hashing
+from odata.protocol.basic import Basic, BasicLimits, Hashing, tried
 from odata.service import Principal
 
 ORG = "00D000000000001AAA"
@@ -388,3 +388,27 @@ def test_an_unknown_user_takes_as_long_as_a_wrong_secret(store: Store) -> None:
         known.append(milliseconds("sales", number))
         unknown.append(milliseconds("nobody", number))
     assert abs(statistics.median(known) / statistics.median(unknown) - 1) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("credentials", "name"),
+    [
+        ("sales:old", "sales"),
+        ("sales:with: colons", "sales"),
+        ("sales\r\n\x1b[31mü:old", "sales???[31m?"),
+        ("s" * 200 + ":old", "s" * 80),
+        ("a secret alone", None),
+        ("sales:", None),
+        (":old", None),
+        ("s" * 256 + ":old", None),
+        ("Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6_-eA:sales", None),
+    ],
+)
+def test_the_username_that_was_tried_is_told_and_no_secret(credentials: str, name: str | None) -> None:
+    encoded = base64.b64encode(credentials.encode()).decode()
+    assert tried({"authorization": f"BASIC {encoded}"}) == name
+    assert tried({"authorization": f"Bearer {encoded}"}) is None
+
+
+def test_without_credentials_nobody_was_tried() -> None:
+    assert tried({}) is None and tried({"authorization": "Basic \xff"}) is None
