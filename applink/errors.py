@@ -12,7 +12,8 @@
     |__ UnsupportedMediaType 415        no JSON, or in another charset than UTF-8
     |__ NotPriceable 422                NoLines ...: the code is the one of the pricing rule
     |__ TooMany 429                     TooManyJobs
-    |__ Unavailable 503                 OrgUnavailable  OrgLimitReached  NoPlace  NotSent  SessionEnded: not done
+    |__ Unavailable 503                 OrgUnavailable  NotAuthorized  OrgLimitReached  NoPlace  NotSent  SessionEnded:
+    |                                   not done
     |__ OutcomeUnknown 504              asked, and no answer: the same key settles it
 
 Raised where the fact is known, rendered once in endpoints.py; what never gets there (a request that cannot be read, a
@@ -188,6 +189,13 @@ class Unavailable(OperationError):
 
 class OrgUnavailable(Unavailable):
     """The org, or the add-on, could not be asked."""
+
+
+class NotAuthorized(OrgUnavailable):
+    """The add-on says that a named authorization does not work: of the whole org, until somebody mends it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code=OrgUnavailable.__name__)
 
 
 class OrgLimitReached(Unavailable):

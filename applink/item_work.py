@@ -2,7 +2,8 @@
 
     the org refused            the item fails, for good; called before, only after a look: till then again later
     unknown, not answered      again later, with the same key; counted, unless the whole org is away
-    the org's limit            the org pauses; not counted
+    the org's limit, or no     the org pauses; not counted
+        authorization that works
     the database is away       waited for; then the lease has ended and somebody else looks the quote up in the org
     called, and then cancelled, tried too often, or too many leases lost: looked up in the org; there, it counts;
         else cancelled or failed
@@ -29,6 +30,7 @@ from applink.benches import Benches
 from applink.claims import ClaimedItem, LeaseLost
 from applink.errors import (
     NoPlace,
+    NotAuthorized,
     NotSent,
     OperationError,
     OrgLimitReached,
@@ -268,7 +270,7 @@ class ItemWork:
         ends: float,
     ) -> None:
         """No usable answer. Whether the try counts is decided by whether the org as a whole answers."""
-        pause = isinstance(problem, OrgLimitReached) and not _passes(problem)
+        pause = _is_the_orgs(problem)
         failed = not pause and not isinstance(problem, NoPlace)
         if failed and self._failures.add(item.org_id) == FAILURES_BEFORE_A_LOOK:
             self._failures.forget(item.org_id)
@@ -365,9 +367,11 @@ def _order(item: ClaimedItem) -> QuoteOrder:
     )
 
 
-def _passes(problem: OrgLimitReached) -> bool:
-    """Whether it is about a place of ours, or one record or query: no reason to let the org rest."""
-    return isinstance(problem, NoPlace) or any(code in problem.message for code in PASSING)
+def _is_the_orgs(problem: OperationError) -> bool:
+    """Whether it is about the whole org, not about a place of ours, or one record or query."""
+    if isinstance(problem, NoPlace) or any(code in problem.message for code in PASSING):
+        return False
+    return isinstance(problem, OrgLimitReached | NotAuthorized)
 
 
 def _of_values(problem: SQLAlchemyError) -> bool:

@@ -19,7 +19,7 @@ import aiohttp
 from heroku_applink import get_authorization
 
 from applink import refusals
-from applink.errors import OperationError, OrgNotAllowed, OrgUnavailable
+from applink.errors import NotAuthorized, OperationError, OrgNotAllowed, OrgUnavailable
 from applink.sending import Answer, Call, Sender, Session, meaning
 from odata.edm.record_ids import is_org_id, widen_record_id
 
@@ -76,7 +76,7 @@ def _addon_refused(name: str, status: int) -> OperationError:
 
 def _authorized(found: Any) -> Session:
     if found.status != "authorized":
-        raise OrgUnavailable(f"The authorization {found.org.developer_name} is {found.status}, not authorized.")
+        raise NotAuthorized(f"The authorization {found.org.developer_name} is {found.status}, not authorized.")
     user = found.org.user_auth
     return Session(
         org_id=widen_record_id(found.org.id),

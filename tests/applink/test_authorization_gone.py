@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from applink import jobs
 from applink.authorizations import Orgs
 from simulator.running import Simulator
+from tests.applink.test_authorizations import AUTHORIZATION
 from tests.applink.test_worker import ended, engine, new_ids, org_id, quotes_of, rows, state, submit, until, working
 
 __all__ = ["engine", "org_id"]  # fixtures
@@ -28,6 +29,23 @@ def test_a_session_that_is_not_taken_pauses_the_org_and_fails_nothing(
         simulator.clear_faults()
         assert ended(engine, org_id, job_id).status == "completed"
     quotes_of(engine, simulator, ids)
+
+
+def test_an_authorization_that_is_not_authorized_pauses_the_org_at_once(
+    engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str
+) -> None:
+    """One item is enough to find out, and spends no try on it."""
+    (one,) = new_ids(simulator, 1)
+    simulator.fault("GET /authorizations/", times=None, status=200, body={**AUTHORIZATION, "status": "invalid"})
+    simulator.expire_token()
+    with working(engine, orgs):
+        job_id = submit(engine, org_id, [one])
+        (pause,) = until(lambda: rows(engine, "SELECT * FROM gateway.org_pause WHERE pauses >= 2"))
+        assert pause.reason == "OrgUnavailable: The authorization worker is invalid, not authorized."
+        assert rows(engine, "SELECT attempts FROM gateway.job_item WHERE job_id = :i", i=job_id) == [(0,)]
+        simulator.clear_faults()
+        assert ended(engine, org_id, job_id).status == "completed"
+    quotes_of(engine, simulator, [one])
 
 
 def test_without_an_authorization_every_item_fails_and_can_be_retried(

@@ -156,7 +156,7 @@ def locked_user(app: App) -> str:
                                                  "access_token": "none"},
         },
     })  # fmt: skip
-    return "OrgUnavailable: .*not authorized"  # noticed by a third call in a row, so that two tries may be spent
+    return "OrgUnavailable: .*not authorized"
 
 
 @pytest.mark.parametrize("made", [ended_session, locked_user])
@@ -168,7 +168,7 @@ def test_the_authorization_is_not_taken(start: StartApp, made: Callable[[App], s
     app.scale(worker=1)
     app.until("status", rf"(?m)^paused\t{FIRST_ORG}\t.*\t{why}")
     assert re.search(rf"(?m)^worker\t{FIRST_ORG}\t", app.authorizations())
-    assert re.search(r"(?m)^3 queued\tat most [0-2] tries", app.gateway(f"jobs show {job}"))
+    assert re.search(r"(?m)^3 queued\tat most 0 tries", app.gateway(f"jobs show {job}"))
     app.authorize()
     app.until(f"jobs show {job}", COMPLETED)
     assert "worker\t" + FIRST_ORG + "\tauthorized" in app.authorizations()
