@@ -42,6 +42,8 @@ def _keyed(step: Step, scope: Scope) -> Variable:
             f"$root/{step.name} without a key is not served (offset {step.position}); name one entity by its key.",
             target="$filter",
         )
+    if step.key is not None:
+        raise BadRequest(f"$root/{step.name} has two keys (offset {step.position}); one names an entity.")
     return Variable(scope.fresh(), entity_set, key=key_predicate(entity_set, step.arguments, scope))
 
 

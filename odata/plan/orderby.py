@@ -6,6 +6,8 @@ In: items as written. Out: OrderKeys that end with the key, so no two entities a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from odata.edm.model import Property
 from odata.errors import InvalidOption, LimitExceeded, about
 from odata.plan.bind import bind
@@ -56,7 +58,7 @@ def _asked(items: tuple[OrderByItem, ...], scope: Scope) -> list[OrderKey]:
         with about("$orderby"):
             expression = bind(item.expression, scope)
         _check_sortable(expression)
-        if not any(isinstance(part, OF_A_ROW) for part in parts_of(expression)):
+        if not _reads(expression, scope.implicit):
             continue  # the same for every row
         keys.append(OrderKey(expression, item.descending, nullable(expression)))
     return keys
@@ -81,7 +83,22 @@ def _check_sortable(expression: Bound) -> None:
         raise InvalidOption(f"Values of {type_of(expression).name} have no order.", target="$orderby")
 
 
-OF_A_ROW = (PropertyValue, CountValue, Quantified, NavigationIsNull)
+def _reads(expression: Bound, variable: Variable) -> bool:
+    """Whether any part of an expression begins at a variable."""
+    return any(begin == variable for part in parts_of(expression) for begin in _begin(part))
+
+
+def _begin(part: Bound) -> Iterator[Variable]:
+    match part:
+        case PropertyValue():
+            variable = part.variable
+        case Quantified() | CountValue() | NavigationIsNull():
+            variable = part.source
+        case _:
+            return
+    while variable.source is not None:
+        variable = variable.source
+    yield variable
 
 
 def _unsortable(expression: Bound) -> Property | None:

@@ -15,6 +15,7 @@ from odata.plan.bind import bind
 from odata.plan.bound import Comparison, Logic, Membership, OfEntity, PropertyValue, Value, Variable, nullable, type_of
 from odata.plan.limits import Limits, Profile
 from odata.plan.literals import key_value
+from odata.plan.orderby import total_order
 from odata.plan.scope import root_scope
 from odata.plan.values import database_text
 from odata.url.expressions import CANONICAL_FUNCTIONS
@@ -58,6 +59,7 @@ REFUSED = [
     ("cast(Everything.Thing)/Name eq 'x'", None, "", ""),
     ("Children/Name eq 'x'", 400, "BadRequest", "use Children/any(x:...)"),
     ("Children eq null", 400, "BadRequest", "Children/any(x:...)"),
+    ("$root/Things(1)(2)/Name eq 'x'", 400, "BadRequest", "$root/Things has two keys (offset 6)"),
     ("$root/Things(1)/Name eq 5", 400, "TypeMismatch", "'Name' is Edm.String"),
     ("Parent eq 1", 400, "TypeMismatch", "'Parent' (offset 0) is an entity"),
     ("Parent/any(x:x/Id eq 1)", 400, "BadRequest", "leads to one entity"),
@@ -158,6 +160,23 @@ def test_types_and_nulls() -> None:
     assert bound("length(Name)") == ("Edm.Int32", False)
     assert bound("Children/$count") == ("Edm.Int64", False)
     assert bound("String eq null") == ("Edm.Boolean", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("$root/Things(1)/Name", 1),
+        ("$root/Things(1)/Children/any(c:c/Id gt 1)", 1),
+        ("$root/Things(1)/Children/any(c:c/Id gt Int32)", 2),
+        ("$root/Things(1)/Int32 add $it/Int32", 2),
+        ("Parent/Name", 2),
+        ("now()", 1),
+    ],
+)
+def test_what_is_the_same_for_every_row_orders_nothing(text: str, keys: int) -> None:
+    variable = Variable(0, MODEL.sets["Things"])
+    items = options_of(f"$orderby={text}").orderby
+    assert len(total_order(items, variable, root_scope(MODEL).entering(variable))) == keys
 
 
 def test_not_filterable_is_for_filters_only() -> None:
