@@ -60,13 +60,11 @@ def _text(value: Value, texts: dict[Place, str]) -> str:
     return database_text(value, value.kind, texts[value.place])
 
 
-_IT = re.compile(
-    r"(?P<other>'[^']*+(?:''[^']*+)*+'"  # texts, of the grammar and of JSON, and words of $search
-    r'|"[^"]*"'
-    r'|(?<![\w@])\$?search=(?:"[^"]*"|[^;)"])*)'
-    r"|\$it(?!\w)",
-    re.IGNORECASE,
+_TEXT = r"'[^']*+(?:''[^']*+)*+'"
+_NOTED = re.compile(
+    rf'{_TEXT}|"[^"]*"|(?P<search>(?<![\w@])\$?search=[ \t]*+(?:{_TEXT})?+)|(?P<it>\$it(?!\w))', re.IGNORECASE
 )
+_SEARCH_SIGN = re.compile(r'"[^"]*"|[();]')
 
 
 def _link_text(link: Link, first: tuple[Place, ...], lifted: Lifted, parts: Parts) -> str:
@@ -82,9 +80,29 @@ def _link_text(link: Link, first: tuple[Place, ...], lifted: Lifted, parts: Part
         ]
     items += [f"{name}={value}" for name, value in parts.options if name.startswith("@")]
     if link.marked:
-        items = [_IT.sub(lambda found: found["other"] or IT_MARK, item) for item in items]
+        items = [_with_marks(item) for item in items]
     items += [f"{name}={value}" for name, value in parts.options if option_name(name) == "format"]
     return "".join("&" + quote(item.strip(), safe="()*,:@!'$=/?-._~") for item in items)
+
+
+def _with_marks(text: str) -> str:
+    """The text with IT_MARK for each $it that stands in no literal and is no word of a search."""
+    pieces, last = [], 0
+    while found := _NOTED.search(text, last):
+        end = found.end() if found["search"] is None else _search_end(text, found.end())
+        pieces += [text[last : found.start()], IT_MARK if found["it"] else text[found.start() : end]]
+        last = end
+    return "".join((*pieces, text[last:]))
+
+
+def _search_end(text: str, start: int) -> int:
+    """Where a search expression ends: at a semicolon, or at a parenthesis that it did not open."""
+    depth = 0
+    for sign in _SEARCH_SIGN.finditer(text, start):
+        depth += {"(": 1, ")": -1}.get(sign[0], 0)
+        if depth < 0 or sign[0] == ";":
+            return sign.start()
+    return len(text)
 
 
 def _moved(part: int, offset: int, first: tuple[Place, ...], lifted: Lifted) -> int:

@@ -47,6 +47,8 @@ def every_page(client: Client, url: str) -> list[Any]:
 
 
 EXPANDED = (
+    "Things?$select=Id&$expand=Children($select=Id;$search=(first) OR $it;$filter=Id gt $it/Id)",
+    "Things?$select=Id&$expand=Children($select=Id;$expand=Children($search=((first) OR $it);$filter=Id gt $it/Id))",
     "Things(1)?$select=Id&$expand=Pairs($select=Left,Right;$filter=$it/Int32 gt null or Right lt 1)",
     "Things?$select=Id&$expand=Children($select=Id;$expand=Pairs($select=Right;$filter=$it/Int32 ne 0.5))",
     "Things?$select=Id&$expand=Pairs($select=Left,Right;$filter=Amount gt $it/Id sub 4;$orderby=$it/Id mul Right,Left)",
