@@ -213,7 +213,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class OfEntity:
-    """operand, which begins at the entity that `variable.key` names, whatever row is read; null without that entity."""
+    """operand, which begins at the entity that `variable.key` names, whatever row is read; without that entity, what it
+    is behind a navigation property that leads nowhere."""
 
     variable: Variable
     operand: Bound
@@ -284,8 +285,10 @@ def nullable(bound: Bound) -> bool:
     match bound:
         case PropertyValue():
             return bound.property.nullable or bound.variable.source is not None
-        case Null() | Conditional() | OfEntity():
+        case Null() | Conditional():
             return True
+        case OfEntity():
+            return isinstance(bound.operand, PropertyValue)
         case FunctionCall():
             return bound.name == "cast" or any(nullable(argument) for argument in bound.arguments)
         case Logic():

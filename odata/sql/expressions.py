@@ -334,17 +334,33 @@ class _Writer:
         return key.is_not(None) if node.negated else key.is_(None)
 
     def _of_entity(self, node: OfEntity) -> Sql:
-        """A sub-select of one value, which PostgreSQL computes once for all rows."""
+        """A sub-select of one value, which PostgreSQL computes once unless it reads the row."""
         inner = self.sources.inner(node.variable)
         value = _Writer(inner, self.binder).exact(node.operand)
         conditions = [inner.predicate, *inner.keyed(node.variable, node.variable.key, self.binder)]
         source = inner.from_clause
-        return select(value).select_from(source).where(*conditions).correlate_except(source).scalar_subquery()
+        found = select(value).select_from(source).where(*conditions).correlate_except(source).scalar_subquery()
+        absent = _absent(node.operand)
+        return found if absent is None else func.coalesce(found, absent)
 
     def _search(self, node: SearchMatch) -> Sql:
         pattern = self.binder(node.value)
         columns: list[Sql] = [self.sources.column(node.variable, property) for property in node.properties]
         return or_(false(), *(self._anywhere(column, pattern, node, ignore_case=True) for column in columns))
+
+
+def _absent(operand: Bound) -> Sql | None:
+    """What begins at an entity that is not there: an empty collection, nothing behind a navigation property; None for
+    null."""
+    match operand:
+        case Quantified():
+            return false() if operand.name == "any" else true()
+        case CountValue():
+            return literal_column("0", BigInteger())
+        case NavigationIsNull():
+            return false() if operand.negated else true()
+        case _:
+            return None
 
 
 def _unfolded(condition: Sql) -> Sql:
