@@ -329,7 +329,7 @@ def totalseconds(duration: Sql) -> Sql:
 
 @function(returns=DATE_TIME_OFFSET)
 def now() -> Sql:
-    """The time of this request."""
+    """The time of this request; in the order of the requested collection, of its first page."""
     return func.transaction_timestamp(type_=DateTime(timezone=True))
 
 
