@@ -18,7 +18,7 @@ from odata.edm.types import PrimitiveType
 from odata.errors import ODataError
 from odata.messages import Request
 from odata.pipeline import Prepared, answer
-from odata.plan.bound import PropertyValue, Value, Variable
+from odata.plan.bound import Null, PropertyValue, Value, Variable
 from odata.service import Principal, Service
 from odata.shapes import ShapeCache, Variant
 from odata.sql.parameters import After, Link, Org, Parameter
@@ -273,7 +273,8 @@ def _leaf(value: object) -> str | None:
 def _variable(variable: Variable) -> str:
     if variable.source is not None and variable.navigation is not None:
         return f"{_variable(variable.source)}/{variable.navigation.name}"
-    return f"{variable.set.name}#{variable.number}"
+    key = ",".join(f"{name.name}={'null' if isinstance(value, Null) else value.text}" for name, value in variable.key)
+    return f"{variable.set.name}{f'({key})' if key else ''}#{variable.number}"
 
 
 # --- SQL as lines ----------------------------------------------------------------------------------------------------

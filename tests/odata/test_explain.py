@@ -40,6 +40,13 @@ def test_every_stage_is_shown_in_order_without_a_database() -> None:
     assert "= 'Draft'   string as Edm.String" in done.output
 
 
+def test_an_entity_of_root_is_shown_with_its_key() -> None:
+    key = "019ea414-14c1-7f1c-8ce8-c460953e6616"
+    asked = f"/Quotes?$filter=Revision gt $root/Quotes({key})/Revision"
+    done = CliRunner().invoke(gateway, ["explain", asked, "--stage", "plan"])
+    assert f"variable=Quotes(Id={key})#" in done.output, done.output
+
+
 @pytest.mark.parametrize(("stage", "last"), [("url", "url"), ("plan", "plan"), ("sql", "sql")])
 def test_a_stage_ends_it(stage: str, last: str) -> None:
     done = CliRunner().invoke(gateway, ["explain", DRAFTS, "--stage", stage])
