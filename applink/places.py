@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Final, TypeAlias
 
 from applink.errors import NoPlace, NotSent, OrgLimitReached
@@ -24,9 +25,15 @@ from applink.gate import Announced
 
 CALLS_AN_ANNOUNCED: Final = 4
 """For so many calls of an org's share one write may be announced; at least one for each org."""
-ANNOUNCED, GOES_ON, BEGINS = QUEUES = range(3)
-"""Who has a place first: what was begun ends soon, and few things are under way at a time."""
 Waits: TypeAlias = "asyncio.Future[bool]"
+
+
+class Queue(IntEnum):
+    """Who has a place first: what was begun ends soon, and few things are under way at a time."""
+
+    ANNOUNCED = 0
+    GOES_ON = 1
+    BEGINS = 2
 
 
 @dataclass(slots=True)
@@ -38,20 +45,25 @@ class _Calls:
     busy: int = 0
     announced: int = 0
     waiting: int = 0
-    queues: tuple[deque[Waits], ...] = field(default_factory=lambda: tuple(deque() for _ in QUEUES))
+    queues: tuple[deque[Waits], ...] = field(default_factory=lambda: tuple(deque() for _ in Queue))
 
     def in_use(self) -> bool:
         """Whether there is a call, or somebody to make one."""
         return bool(self.busy or self.waiting or self.announced)
 
-    def next(self) -> tuple[Waits, bool] | None:
-        """Who has the next place, and whether it is an announced write."""
-        for name, queue in zip(QUEUES, self.queues, strict=True):
+    def first(self) -> tuple[Waits, bool] | None:
+        """Who has the next place, and whether it is an announced write; it still waits."""
+        for name in Queue:
+            found = next((waits for waits in self.queues[name] if not waits.done()), None)
+            if found is not None:
+                return found, name is Queue.ANNOUNCED
+        return None
+
+    def forget_done(self) -> None:
+        """Let go of those at the front who wait no more."""
+        for queue in self.queues:
             while queue and queue[0].done():
                 queue.popleft()
-            if queue:
-                return queue[0], name == ANNOUNCED
-        return None
 
 
 class Places:
@@ -128,56 +140,56 @@ class Places:
         self, org_id: str, until: float, announced: Announced | None = None, *, goes_on: bool = False
     ) -> AsyncIterator[None]:
         """See `Gate.place`."""
-        calls = await self._taken(org_id, until, announced, GOES_ON if goes_on else BEGINS)
+        calls = await self._take(org_id, until, announced, Queue.GOES_ON if goes_on else Queue.BEGINS)
         try:
             yield
         finally:
-            self._left(calls)
+            self._leave(calls)
 
-    async def _taken(self, org_id: str, until: float, write: Announced | None, queue: int) -> _Calls:
+    async def _take(self, org_id: str, until: float, write: Announced | None, queue: Queue) -> _Calls:
         while True:
-            calls, given = self._asked(org_id, until, write, queue)
+            calls, given = self._ask(org_id, until, write, queue)
             if given is None:
                 break
-            if await self._given(calls, given, until):
+            if await self._wait_for(calls, given, until):
                 if not (self._refuses(org_id, until, write is not None) or self._shares_are_over()):
                     break
-                self._left(calls)  # it may not be used any more since it was given
+                self._leave(calls)  # it may not be used any more since it was given
         if write is not None:
             with self._lock:
                 self._no_longer(calls, write)
         return calls
 
-    def _asked(self, org_id: str, until: float, write: Announced | None, queue: int) -> tuple[_Calls, Waits | None]:
+    def _ask(self, org_id: str, until: float, write: Announced | None, queue: Queue) -> tuple[_Calls, Waits | None]:
         """None: a place is taken at once."""
         with self._lock:
             calls = self._of(org_id)
             self._loop = asyncio.get_running_loop()
             if self._refuses(org_id, until, write is not None):
                 raise _no_place(NoPlace if write is None else NotSent)
-            if self._has_place(calls) and calls.next() is None:
-                self._begun(calls)
+            if self._has_place(calls) and calls.first() is None:
+                self._begin(calls)
                 return calls, None
             given: Waits = self._loop.create_future()
-            calls.queues[queue if write is None else ANNOUNCED].append(given)
+            calls.queues[queue if write is None else Queue.ANNOUNCED].append(given)
             calls.waiting += 1
             return calls, given
 
-    async def _given(self, calls: _Calls, given: Waits, until: float) -> bool:
+    async def _wait_for(self, calls: _Calls, given: Waits, until: float) -> bool:
         """Wait to be given a place, at most so long; whether it was."""
         over = given.get_loop().call_at(until, _tell, given, False)
         try:
             return await given
         except asyncio.CancelledError:
             if given.done() and not given.cancelled() and given.result():
-                self._left(calls)
+                self._leave(calls)
             raise
         finally:
             over.cancel()
             with self._lock:
                 calls.waiting -= 1
 
-    def _left(self, calls: _Calls) -> None:
+    def _leave(self, calls: _Calls) -> None:
         with self._lock:
             calls.busy -= 1
             self._busy -= 1
@@ -188,12 +200,13 @@ class Places:
         with self._lock:
             for org_id in self._in_turn():
                 calls = self._calls[org_id]
-                while (first := calls.next()) is not None:
+                calls.forget_done()
+                while (first := calls.first()) is not None:
                     waits, write = first
                     if self._refuses(org_id, math.inf, write):
                         _tell(waits, False)
                     elif self._has_place(calls):
-                        self._begun(calls)
+                        self._begin(calls)
                         _tell(waits, True)
                     else:
                         break
@@ -217,7 +230,7 @@ class Places:
     def _refuses(self, org_id: str, until: float, write: bool = True) -> bool:
         return org_id in self._paused or (write and self._closed) or time.monotonic() >= until
 
-    def _begun(self, calls: _Calls) -> None:
+    def _begin(self, calls: _Calls) -> None:
         calls.busy += 1
         self._busy += 1
 
