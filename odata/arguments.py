@@ -10,6 +10,7 @@ import re
 from typing import assert_never
 from urllib.parse import quote
 
+from odata.errors import UriTooLong
 from odata.payload.next_links import option_name
 from odata.plan.bound import Place, Value
 from odata.plan.paging import SkipToken
@@ -31,7 +32,7 @@ def arguments(
 
     Args:   first: places of the literals of the URL that the statement was written for; the n-th literal of this URL
             takes the place of its n-th.
-    Raises: InvalidLiteral (400) for a literal outside its type's value space.
+    Raises: InvalidLiteral (400) for a literal outside its type's value space, UriTooLong (414) for a nested next link.
     """
     texts = dict(zip(first, lifted.texts, strict=True))
     values: list[str | list[str] | None] = []
@@ -79,10 +80,19 @@ def _link_text(link: Link, first: tuple[Place, ...], lifted: Lifted, parts: Part
             if option_name(item.partition("=")[0].strip()) not in ("top", "skip", "levels")
         ]
     items += [f"{name}={value}" for name, value in parts.options if name.startswith("@")]
-    if link.marked:
+    if link.it_bytes is not None:
         items = [_with_marks(item) for item in items]
     items += [f"{name}={value}" for name, value in parts.options if option_name(name) == "format"]
-    return "".join("&" + quote(item.strip(), safe="()*,:@!'$=/?-._~") for item in items)
+    text = "".join("&" + quote(item.strip(), safe="()*,:@!'$=/?-._~") for item in items)
+    mark = quote(IT_MARK)
+    grown = 0 if link.it_bytes is None else text.count(mark) * (link.it_bytes - len(mark))
+    if grown and link.other_bytes + len(text) + grown > link.most_bytes:
+        raise UriTooLong(
+            f"Links to the next pages inside $expand name $it by its key and would be longer than the limit of "
+            f"{link.most_bytes} bytes; name $it less often.",
+            target="$expand",
+        )
+    return text
 
 
 def _with_marks(text: str) -> str:

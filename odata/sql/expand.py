@@ -18,9 +18,11 @@ from odata.sql import expressions
 from odata.sql.context import Column, Context, Expanded, PageOf, Query, number
 from odata.sql.json import constant, entity_url, member_name
 from odata.sql.objects import show
-from odata.sql.parameters import IT_MARK
-from odata.sql.rows import page, plain, sized, widest_row
+from odata.sql.parameters import IT_MARK, Link
+from odata.sql.rows import page, plain, sized, widest_row, widest_url
 from odata.sql.sources import Sources
+
+AROUND_BYTES = len("GET  HTTP/1.1\r\n") + len("//$ref?$skip=&$top=") + 2 * 20
 
 
 def expanded(
@@ -140,6 +142,9 @@ def _next_link(context: Context, rows: Subquery, expansion: Expansion, lateral: 
 def _repeated(context: Context, expansion: Expansion) -> Column:
     """The options that a nested next link repeats. What was $it here, there is named by its key."""
     if context.it is None:
-        return context.binds.link(expansion.place)
+        return context.binds.link(Link(expansion.place))
     entity = constant("$root/") + entity_url(context.it.rows.c, context.it.variable.set)
-    return func.replace(context.binds.link(expansion.place, marked=True), constant(quote(IT_MARK)), entity)
+    longest = len("$root/") + widest_url(context.it.variable.set)
+    before = len(context.rendition.root) + widest_url(expansion.navigation.source) + len(expansion.name) + AROUND_BYTES
+    link = Link(expansion.place, longest, before, context.limits.request_line_bytes)
+    return func.replace(context.binds.link(link), constant(quote(IT_MARK)), entity)

@@ -44,11 +44,14 @@ class After:
 class Link:
     """The nested options that a nested next link repeats; place is where they stand in the URL's parts.
 
-    marked: IT_MARK, percent-encoded, stands there for each $it.
+    it_bytes: of the longest URL of an entity that may stand there for each $it, which is IT_MARK, percent-encoded; None
+    where no option names $it. other_bytes: of what stands before the options. most_bytes: of a request line.
     """
 
     place: Place | None
-    marked: bool = False
+    it_bytes: int | None = None
+    other_bytes: int = 0
+    most_bytes: int = 0
 
 
 Parameter: TypeAlias = Org | Fixed | After | Link | Value | tuple[Value, ...]
@@ -82,10 +85,10 @@ class StatementBinds(Binds):
         self._others["moment"] = After(self._moment_at)
         return cast(untyped("moment"), DateTime(timezone=True))
 
-    def link(self, place: Place | None, *, marked: bool = False) -> ColumnElement[Any]:
+    def link(self, link: Link) -> ColumnElement[Any]:
         """The placeholder of the options that a nested next link repeats."""
-        name = "link" if place is None else f"link_{'_'.join(map(str, place))}"
-        self._others[name] = Link(place, marked)
+        name = "link" if link.place is None else f"link_{'_'.join(map(str, link.place))}"
+        self._others[name] = link
         return cast(untyped(name), Text)
 
     def parameter(self, name: str, own: str | None) -> Parameter:

@@ -17,7 +17,7 @@ from sqlalchemy import ARRAY, Integer, Text, and_, case, cast, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import Subquery
 
-from odata.edm.model import Property
+from odata.edm.model import EntitySet, Property
 from odata.plan.plans import OrderKey, Selection
 from odata.sql import expressions
 from odata.sql.context import Column, Columns, Context, PageOf, Query, number
@@ -26,6 +26,7 @@ from odata.sql.keyset import order_by
 from odata.sql.objects import show
 
 BYTES_PER_CHARACTER = 6
+BYTES_PER_ESCAPED_CHARACTER = 12
 BYTES_PER_PLAIN_VALUE = 48
 
 
@@ -160,6 +161,15 @@ def widest_row(selection: Selection) -> int:
     total = 100
     for item in selection.properties:
         total += len(item.name) + 4 + _widest_value(item)
+    return total
+
+
+def widest_url(entity_set: EntitySet) -> int:
+    """The most bytes the URL of an entity can have below the root of the service."""
+    total = len(entity_set.name) + 2
+    for item in entity_set.key:
+        text = BYTES_PER_ESCAPED_CHARACTER * (item.exposed.max_length or 0)
+        total += len(item.name) + 4 + max(text, BYTES_PER_PLAIN_VALUE + (item.exposed.precision or 0))
     return total
 
 
