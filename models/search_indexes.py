@@ -19,11 +19,6 @@ from models.base import SCHEMA, metadata
 LOCK_TIMEOUT_SECONDS: Final = 60
 """A build waits for older transactions only, and blocks nobody meanwhile."""
 
-SAMPLED_VALUES: Final = 1000
-"""Values of a searched column that PostgreSQL tries a pattern on, to guess how many rows match. By itself it keeps 100:
-one that matches by chance says a hundredth of the table, and a rare pattern is looked for by walking through all of it
-(docs/decisions/patterns.md)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchIndexes:
@@ -79,8 +74,7 @@ def ensure_search_indexes(engine: Engine, *, progress: Callable[[str], None] = l
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
         try:
             built = [index for index in _missing(connection, wanted) if _build(connection, index, progress)]
-            sampled = _sample_more(connection, progress) if home else []
-            _analyze(connection, [*(index.table for index in built), *sampled], progress)
+            _analyze(connection, built, progress)
         finally:
             connection.execute(text("RESET lock_timeout"))
     state = "trigram search is on" if home else f"no trigram search ({refusal})"
@@ -158,29 +152,9 @@ def _build(connection: Connection, index: SearchIndex, progress: Callable[[str],
     return True
 
 
-def _sample_more(connection: Connection, progress: Callable[[str], None]) -> list[str]:
-    """Tables whose searched columns are sampled more closely from now on; what an operator has chosen stays."""
-    of_its_own = text(
-        "SELECT true FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attname = :column "
-        "AND coalesce(attstattarget, -1) = -1"
-    )
-    changed = []
-    for table, column in searched_columns():
-        name = f"{SCHEMA}.{table}"
-        if connection.execute(of_its_own, {"name": name, "column": column}).scalar() is None:
-            continue
-        try:
-            connection.execute(text(f"ALTER TABLE {name} ALTER COLUMN {column} SET STATISTICS {SAMPLED_VALUES}"))
-        except DBAPIError as error:
-            progress(f"{name}.{column} is sampled as before ({getattr(error.orig, 'sqlstate', None)})")
-        else:
-            changed.append(table)
-    return changed
-
-
-def _analyze(connection: Connection, tables: list[str], progress: Callable[[str], None]) -> None:
+def _analyze(connection: Connection, built: list[SearchIndex], progress: Callable[[str], None]) -> None:
     """What is known of an expression, such as a folded text, is gathered by ANALYZE after its index is there."""
-    for table in dict.fromkeys(tables):
+    for table in dict.fromkeys(index.table for index in built):
         try:
             connection.execute(text(f"ANALYZE {SCHEMA}.{table}"))
         except DBAPIError as error:

@@ -118,20 +118,6 @@ def test_search_indexes_come_with_the_extension(trigram_database: str) -> None:
     assert differences(database.sqlalchemy_url(trigram_database)) == []
 
 
-def test_searched_columns_are_sampled_closely(trigram_database: str) -> None:
-    """But for those an operator has decided on."""
-    query = (
-        "SELECT attname FROM pg_attribute WHERE attrelid = 'gateway.quote'::regclass AND attstattarget = {} ORDER BY 1"
-    )
-    searched = sorted(column for table, column in search_indexes.searched_columns() if table == "quote")
-    migrating.migrate(trigram_database)
-    assert names(trigram_database, query.format(search_indexes.SAMPLED_VALUES)) == searched
-    with psycopg.connect(trigram_database) as connection:
-        connection.execute("ALTER TABLE gateway.quote ALTER name SET STATISTICS 50")
-    migrating.migrate(trigram_database)
-    assert names(trigram_database, query.format(50)) == ["name"]
-
-
 def test_a_server_without_the_extension_says_so(empty_database_url: str) -> None:
     said: list[str] = []
     migrating.migrate(empty_database_url, progress=said.append)
