@@ -83,7 +83,7 @@ def parse(raw: bytes) -> Any:
 def depth(text: str) -> int:
     """How deeply objects and lists are nested in a JSON text, brackets within strings left out."""
     deepest = level = 0
-    for found in _TOKEN.finditer(text):
+    for found in _TOKEN.finditer(_ESCAPED.sub("", text)):
         if found[0] in "{[":
             level += 1
             deepest = max(deepest, level)
@@ -92,7 +92,8 @@ def depth(text: str) -> int:
     return deepest
 
 
-_TOKEN: Final = re.compile(r'[{}\[\]]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_ESCAPED: Final = re.compile(r"\\.", re.DOTALL)
+_TOKEN: Final = re.compile(r'[{}\[\]]|"[^"]*+"?')
 """Brackets, and strings as a whole; one that never ends is taken to the end, or many of them would cost a square."""
 
 

@@ -61,9 +61,9 @@ def _text(value: Value, texts: dict[Place, str]) -> str:
     return database_text(value, value.kind, texts[value.place])
 
 
-_TEXT = r"'[^']*+(?:''[^']*+)*+'"
+_TEXT = r"'[^']*+(?>(?:''[^']*+)*)'"
 _NOTED = re.compile(
-    rf'{_TEXT}|"[^"]*"|(?P<search>(?<![\w@])\$?search=[ \t]*+(?:{_TEXT})?+)|(?P<it>\$it(?!\w))', re.IGNORECASE
+    rf'{_TEXT}|"[^"]*"|(?P<search>(?<![\w@])\$?search=[ \t]*+(?>(?:{_TEXT})?))|(?P<it>\$it(?!\w))', re.IGNORECASE
 )
 _SEARCH_SIGN = re.compile(r'"[^"]*"|[();]')
 

@@ -38,7 +38,7 @@ UNLIFTED_OPTIONS = frozenset({"select", "top", "skip", "count", "format", "level
 
 # The order is that of the grammar: a guid or a date is no number with something behind it.
 _LITERAL = re.compile(
-    r"(?P<s>'[^']*+(?:''[^']*+)*+')"
+    r"(?P<s>'[^']*+(?>(?:''[^']*+)*)')"
     r"|(?<![\w.$@%'+-])(?:"
     r"(?P<g>[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})"
     r"|(?P<t>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))"

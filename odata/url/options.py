@@ -22,7 +22,7 @@ from odata.url.tokens import END, Budget, Tokens
 LARGEST_NUMBER = 2**63 - 1
 _VALUE = re.compile(r"[^;)]*+")
 _ALIAS = re.compile(f"@{IDENTIFIER}")
-_APPLY_TOKEN = re.compile(r"'[^']*+'|\"(?:[^\"\\]|\\.)*+\"|[^'\"();]++|.", re.DOTALL)
+_APPLY_TOKEN = re.compile(r"'[^']*+'|\"(?>(?:[^\"\\]|\\.)*)\"|[^'\"();]++|.", re.DOTALL)
 
 
 def query_options(

@@ -14,7 +14,7 @@ from odata.url.members import arguments
 from odata.url.nodes import Argument, KeyValue, Literal, ParameterAlias, Segment
 from odata.url.tokens import END, Budget, Tokens, describe
 
-_NAME_AHEAD = re.compile(r"[^\W\d]\w*+(?:\.[^\W\d]\w*+)*+(?=\(|\Z)")
+_NAME_AHEAD = re.compile(r"[^\W\d]\w*+(?>(?:\.[^\W\d]\w*+)*)(?=\(|\Z)")
 # What may follow a "$" segment: None = anything that is not itself a start, else the forms listed.
 _FIRST = frozenset({"$metadata", "$batch", "$all", "$crossjoin", "$entity"})
 _LAST = frozenset({"$metadata", "$batch", "$value", "$count", "$ref", "$query"})

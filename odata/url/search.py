@@ -20,7 +20,7 @@ WORD = r"[^\s()\";'][^\s()\";]*+"
 _WORD = re.compile(WORD)
 _WORD_REST = re.compile(r"[^\s()\";]*+")
 _PHRASE = re.compile(r'"([^"]++)"')
-_INCOMPLETE = re.compile(r"'[^']*+(?:''[^']*+)*+'")
+_INCOMPLETE = re.compile(r"'[^']*+(?>(?:''[^']*+)*)'")
 _OPERATOR = re.compile(r"[ \t]++(AND|OR)[ \t]++(?=[^\s);])")
 _NOT = re.compile(r"NOT[ \t]++(?=[^\s);])")
 TERM = "a word, a phrase in double quotes, NOT or '('"
