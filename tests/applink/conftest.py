@@ -1,17 +1,40 @@
-"""One simulated org and add-on for the tests of this folder that want them, as new for each; orgs on it."""
+"""What tests of this folder may ask for: one simulated org and add-on, as new for each, and databases to go with it.
+
+simulator, orgs       the org and add-on; authorizations and callers of it: work_org, ann, ben
+engine, org_id        a database of the test's own; the org whose jobs a worker does
+shop, made            quotes over that database; one of them, in the org and stored
+seeded_engine         a database for tests that only read
+served                starts gunicorn over a new database, with org, add-on and mesh
+trust, clock          who is believed, and for how long
+"""
 
 from __future__ import annotations
 
-import time
+import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import pytest
 from heroku_applink import authorization as sdk_settings
+from sqlalchemy import Engine
 
 from applink.authorizations import Orgs
-from applink.context import Caller
 from applink.org import Org
+from applink.quotes import Made, Quotes
+from applink.trust import Trust
+from local.servers import Server
+from models import database
 from simulator.running import Simulator, running
+from tests.applink.calling import caller_of
+from tests.applink.quoting import DEFAULTS, Shop
+from tests.applink.serving import Place, serving
+from tests.applink.trusting import Clock
+from tests.conftest import _database
+
+
+class Served(Protocol):
+    def __call__(self, name: str, *, port: int | None = None, **variables: str) -> AbstractContextManager[Place]: ...
 
 
 @pytest.fixture(scope="session")
@@ -54,20 +77,60 @@ def ben(orgs: Orgs, simulator: Simulator) -> Org:
     return orgs.of_caller(caller_of(simulator, "ben"))
 
 
-def caller_of(simulator: Simulator, username: str) -> Caller:
-    """A proven caller with the token that the user has now."""
-    found = simulator.caller(username)
-    return Caller(
-        org_id=found.org_id,
-        domain_url=found.org_domain_url,
-        api_version=found.api_version,
-        user_id=found.user_id,
-        username=found.username,
-        access_token=found.access_token,
-        request_id="r-1",
-    )
+@pytest.fixture
+def org_id(orgs: Orgs) -> str:
+    return orgs.known_orgs()[0]
 
 
-def soon(seconds: float = 10) -> float:
-    """A deadline."""
-    return time.monotonic() + seconds
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = database.engine(database_url, pool_size=8)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(scope="session")
+def seeded_engine(seeded_url: str) -> Iterator[Engine]:
+    made = database.engine(seeded_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def shop(engine: Engine) -> Shop:
+    return Shop(engine, Quotes(engine, DEFAULTS))
+
+
+@pytest.fixture
+def made(shop: Shop, ann: Org, simulator: Simulator) -> Made:
+    """A quote of three lines at 10 %."""
+    return shop.create(ann, simulator.special("plain"))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def trust(orgs: Orgs, simulator: Simulator, clock: Clock) -> Trust:
+    orgs.known_orgs()
+    simulator.forget_requests()
+    return Trust(orgs, test_domains=(simulator.url, simulator.other_url), clock=clock)
+
+
+@pytest.fixture(scope="session")
+def served(
+    postgres_server: Server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
+) -> Served:
+    """The gateway as it runs, for the time of a block. name: of its database; the rest as in `serving`."""
+
+    @contextlib.contextmanager
+    def start(name: str, *, port: int | None = None, **variables: str) -> Iterator[Place]:
+        with (
+            _database(postgres_server, f"{worker}_{name}", template=template_database) as url,
+            serving(url, tmp_path_factory.mktemp(name), port=port, **variables) as place,
+        ):
+            yield place
+
+    return start

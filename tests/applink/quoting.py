@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +14,8 @@ from applink.org import Org
 from applink.quotes import Made, QuoteOrder, Quotes
 from models.database import set_org
 from models.pricing import PricingDefaults
-from tests.applink.conftest import soon
+from simulator.running import Simulator
+from tests.applink.calling import soon
 
 DEFAULTS = PricingDefaults(region="other", currency="USD")
 
@@ -68,3 +70,27 @@ class Shop:
     def _all(self, statement: str, quote_id: UUID) -> list[Mapping[str, Any]]:
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(text(statement), {"id": quote_id}).mappings()]
+
+
+def once_more(order: QuoteOrder) -> QuoteOrder:
+    """The same order in its next attempt."""
+    return replace(order, called_before=True)
+
+
+def agree(shop: Shop, simulator: Simulator, made: Made) -> None:
+    """The row and its lines are what the org has."""
+    row, quote = shop.row(made.quote_id), _there(simulator, made)
+    for column, member in (("name", "Name"), ("status", "Status"), ("quote_number", "QuoteNumber")):
+        assert row[column] == quote[member]
+    assert str(row["expiration_date"]) == quote["ExpirationDate"]
+    for column, member in (("grand_total", "GrandTotal"), ("total_price", "TotalPrice")):
+        assert row[column] == Decimal(str(quote[member]))
+    lines = {line["salesforce_id"]: (line["quantity"], line["unit_price"]) for line in shop.lines(made.quote_id)}
+    records = simulator.records("QuoteLineItem", f"QuoteId = '{made.salesforce_id}'")
+    assert lines == {line["Id"]: (Decimal(str(line["Quantity"])), Decimal(str(line["UnitPrice"]))) for line in records}
+    assert row["line_count"] == len(records)
+
+
+def _there(simulator: Simulator, made: Made) -> dict[str, Any]:
+    (found,) = simulator.records("Quote", f"Id = '{made.salesforce_id}'")
+    return found

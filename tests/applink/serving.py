@@ -23,6 +23,8 @@ from simulator.org_client import OrgClient
 from simulator.running import Simulator, free_port, running
 
 CONTRACT = openapi.document()
+NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
+"""A key that no row has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +117,23 @@ def working(place: Place, log: Path, **variables: str) -> Iterator[subprocess.Po
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def quotes_of(place: Place, opportunity: str) -> list[dict[str, Any]]:
+    """In the org."""
+    return place.simulator.records("Quote", f"OpportunityId = '{opportunity}'")
+
+
+def rows_of(place: Place, opportunity: str) -> int:
+    return place.count("quote", "opportunity_id = :id AND deleted_at IS NULL", id=opportunity)
+
+
+def ordinary(place: Place, count: int = 1) -> list[str]:
+    """Opportunities that ann sees and of which there is no quote yet here."""
+    found = place.simulator.opportunities(200, user="ann")
+    fresh = [one for one in found if rows_of(place, one) == 0]
+    return fresh[:count]
+
+
+def code(reply: Reply) -> tuple[int, str]:
+    return reply.status, reply.body["code"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from applink import claims, intents, jobs, outbox
 from applink.authorizations import Orgs
 from models import database
 from simulator.running import Simulator
-from tests.applink.test_worker import ended, new_ids, submit, working
+from tests.applink.working import ended, new_ids, submit, working
 
 LISTED = frozenset(
     re.findall(r"(?:claims|intents|jobs|outbox)\.[A-Z_]+", (jobs.__doc__ or "").partition("'*'")[2].partition(".\n")[0])
@@ -24,13 +23,6 @@ NAMES = {
     for name, value in vars(module).items()
     if name.isupper()
 }
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = database.engine(database_url, pool_size=8)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

@@ -7,10 +7,8 @@ from sqlalchemy import Engine
 from applink import jobs
 from applink.authorizations import Orgs
 from simulator.running import Simulator
-from tests.applink.test_authorizations import AUTHORIZATION
-from tests.applink.test_worker import ended, engine, new_ids, org_id, quotes_of, rows, state, submit, until, working
-
-__all__ = ["engine", "org_id"]  # fixtures
+from tests.applink.calling import AUTHORIZATION
+from tests.applink.working import ended, new_ids, quotes_of, rows, state, submit, until, working
 
 
 def test_a_session_that_is_not_taken_pauses_the_org_and_fails_nothing(

@@ -16,16 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from heroku_applink import authorization as sdk_settings
 from sqlalchemy import Engine
 
-import models.database
 from applink.authorizations import Orgs
 from applink.errors import OperationError, OrgNotAllowed, OrgUnavailable
-from applink.org import Org, Soql
+from applink.org import Org
 from applink.sending import Answer, Session
 from applink.tokens import JwtLogin, _granted, by_jwt, origin
 from simulator.running import Simulator
-from tests.applink.conftest import caller_of, soon
+from tests.applink.calling import AUTHORIZATION, USERS, caller_of, soon
 
-USERS = Soql("SELECT Id FROM User LIMIT 1")
 MakeOrgs = Callable[..., Orgs]
 
 
@@ -41,13 +39,6 @@ def make(simulator: Simulator) -> Iterator[MakeOrgs]:
     yield orgs
     for each in made:
         each.close()
-
-
-@pytest.fixture(scope="module")
-def engine(seeded_url: str) -> Iterator[Engine]:
-    made = models.database.engine(seeded_url)
-    yield made
-    made.dispose()
 
 
 def test_one_name_serves_the_org_that_it_is_of(orgs: Orgs, simulator: Simulator) -> None:
@@ -105,24 +96,7 @@ def test_a_token_that_cannot_be_renewed_now_is_renewed_later(work_org: Org, simu
     assert work_org.query(USERS, deadline=soon())
 
 
-ORG = {
-    "id": "00DbZ0000000001UAA",
-    "developer_name": "worker",
-    "instance_url": "http://127.0.0.1:1",
-    "type": "SalesforceOrg",
-    "api_version": "64.0",
-    "user_auth": {"username": "worker@acme.example", "user_id": "005bZ0000000003QAA", "access_token": "AQ.canary"},
-}
-AUTHORIZATION = {
-    "id": "7d0c3c0e-0000-4000-8000-000000000001",
-    "status": "authorized",
-    "org": ORG,
-    "created_at": "2026-01-05T10:00:00.000001Z",
-    "created_by": "ops@acme.example",
-    "created_via_app": "gateway",
-    "last_modified_at": "2026-01-05T10:00:00.000001Z",
-    "last_modified_by": "ops@acme.example",
-}
+ORG = AUTHORIZATION["org"]
 ADDON: list[tuple[str, dict[str, Any], type[OperationError], str]] = [
     ("unknown", {"status": 404, "body": {"title": "Not Found"}}, OrgNotAllowed, "no authorization named worker"),
     ("token of the add-on refused", {"status": 401, "body": {"title": "Unauthorized"}}, OrgUnavailable, "401"),
@@ -144,11 +118,11 @@ ADDON: list[tuple[str, dict[str, Any], type[OperationError], str]] = [
 @pytest.mark.parametrize(("fault", "kind", "said"), [row[1:] for row in ADDON], ids=[row[0] for row in ADDON])
 def test_what_the_add_on_says_instead(
     fault: dict[str, Any], kind: type[OperationError], said: str,
-    orgs: Orgs, simulator: Simulator, engine: Engine, caplog: pytest.LogCaptureFixture,
+    orgs: Orgs, simulator: Simulator, seeded_engine: Engine, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.DEBUG)
     simulator.fault("GET /authorizations/", **fault)
-    with pytest.raises(kind, match=said) as failed, engine.begin():
+    with pytest.raises(kind, match=said) as failed, seeded_engine.begin():
         orgs.named("00DbZ0000000001UAA", deadline=soon(1))
     assert failed.value.__context__ is None
     shown = f"{failed.value!r}{caplog.text}"
@@ -161,11 +135,11 @@ def test_what_the_add_on_says_instead(
 
 @pytest.mark.parametrize("missing", ["HEROKU_APP_ID", "HEROKU_APPLINK_API_URL", "HEROKU_APPLINK_TOKEN"])
 def test_an_add_on_that_is_not_there(
-    missing: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, make: MakeOrgs, engine: Engine
+    missing: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, make: MakeOrgs, seeded_engine: Engine
 ) -> None:
     monkeypatch.delenv(missing)
     sdk_settings._resolve_addon_config_by_attachment_or_color.cache_clear()
-    with pytest.raises(OrgUnavailable, match="not set up") as failed, engine.begin():
+    with pytest.raises(OrgUnavailable, match="not set up") as failed, seeded_engine.begin():
         make().known_orgs()
     assert "addon-secret" not in failed.value.message
 

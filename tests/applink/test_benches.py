@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import threading
-from uuid import uuid4
 
 from applink.benches import Benches
-from applink.claims import ClaimedItem
+from tests.applink.queued import items
 
 A, B = "00D-A", "00D-B"
 PATIENCE = 10.0
 """Seconds for what has to come."""
-
-
-def items(org_id: str, count: int) -> list[ClaimedItem]:
-    return [
-        ClaimedItem(
-            org_id=org_id, job_id=uuid4(), item_id=uuid4(), sequence=n, opportunity_id="006", lease_no=1, attempts=0,
-            leases_lost=0, intent_id=uuid4(), gateway_key="gw", quote_id=uuid4(), requested_by=None, request_id=None,
-            if_draft_exists="create", type="createQuotes", authorization_name=None, called_before=False,
-            cancelled=False, error_code=None, error_message=None,
-        )
-        for n in range(count)
-    ]  # fmt: skip
 
 
 def taken(benches: Benches, count: int) -> list[str]:

@@ -18,26 +18,13 @@ from applink.gate import GatedOrgs
 from applink.org import Upsert
 from applink.places import Places
 from applink.setup import GATEWAY_KEY
-from models import database
 from simulator.running import Simulator
-from tests.applink.conftest import soon
-from tests.applink.test_worker import LIMITS, ended, new_ids, rows, state, submit, until, working
+from tests.applink.calling import soon
+from tests.applink.working import LIMITS, ended, new_ids, rows, state, submit, until, working
 
 GRAPH = "POST /composite/graph"
 PATIENT = replace(LIMITS, lease_seconds=60.0, shutdown_seconds=15.0)
 ONE_CALL = replace(PATIENT, concurrency=1, org_concurrency=1)
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = database.engine(database_url, pool_size=8)
-    yield made
-    made.dispose()
-
-
-@pytest.fixture
-def org_id(orgs: Orgs) -> str:
-    return orgs.known_orgs()[0]
 
 
 def graphs(simulator: Simulator) -> int:

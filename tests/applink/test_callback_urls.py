@@ -13,7 +13,7 @@ from applink.callback_urls import LONGEST, PATH_PREFIX, checked
 from applink.errors import InvalidCallbackUrl
 from settings import Settings
 from simulator.running import Simulator
-from tests.applink.conftest import caller_of, soon
+from tests.applink.calling import caller_of, soon
 
 ORG = "https://acme.my.salesforce.com"
 PATH = "/services/callback/08P000000000001AAA"

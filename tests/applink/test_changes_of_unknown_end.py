@@ -2,19 +2,99 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from applink.errors import OutcomeUnknown, QuoteNotFound
+from applink.errors import (
+    OutcomeUnknown,
+    QuoteNotFound,
+)
 from applink.org import Org
 from applink.quotes import Made
 from simulator.running import Simulator
-from tests.applink.quoting import Shop
-from tests.applink.test_quote_changes import CHANGES, Between, change, delete, made, shop
+from tests.applink.changing import CHANGES, Between, change, delete, statement
+from tests.applink.quoting import Shop, agree
 
-__all__ = ["made", "shop"]  # fixtures
+
+@pytest.mark.parametrize(
+    ("call", "wanted"),
+    [("PATCH /sobjects/Quote", {"status": "Presented"}), ("POST /composite/graph", {"discount_percent": Decimal(25)})],
+)
+def test_an_answer_that_is_lost(
+    shop: Shop, ann: Org, simulator: Simulator, made: Made, call: str, wanted: dict[str, Any]
+) -> None:
+    simulator.fault(call, cut=True, after=True)
+    change(shop, ann, made, **wanted)
+    agree(shop, simulator, made)
+    simulator.fault(call, cut=True)
+    with pytest.raises(OutcomeUnknown):
+        change(shop, ann, made, **{"status": "Denied", **({"discount_percent": Decimal(1)} if "POST" in call else {})})
+    agree(shop, simulator, made)
+
+
+@pytest.mark.parametrize("wanted", [{"status": "Presented"}, {"discount_percent": Decimal(25), "name": "X"}])
+def test_a_process_that_ended_before_it_could_store(
+    shop: Shop, ann: Org, simulator: Simulator, made: Made, wanted: dict[str, Any]
+) -> None:
+    before = shop.row(made.quote_id)
+    simulator.fault("GET /query", status=503, body="<html>", times=1, skip=1)
+    with pytest.raises(OutcomeUnknown):
+        change(shop, ann, made, **wanted)
+    simulator.clear_faults()
+    assert shop.row(made.quote_id) == before
+    row = change(shop, ann, made, **wanted)
+    assert shop.row(made.quote_id)["sync_status"] == "synced"
+    assert row.revision == (2 if "discount_percent" in wanted else 1)
+    agree(shop, simulator, made)
+    assert shop.events(made.quote_id)[-1]["action"] == ("repriced" if "discount_percent" in wanted else "changed")
+
+
+def test_a_deletion_whose_answer_is_lost(shop: Shop, ann: Org, simulator: Simulator, made: Made) -> None:
+    simulator.fault("POST /composite/graph", cut=True, after=True)
+    delete(shop, ann, made)
+    assert shop.row(made.quote_id)["deleted_at"] and not simulator.records("Quote")
+
+
+@pytest.mark.parametrize("wanted", [*CHANGES, {}])
+def test_a_database_that_fails_after_the_org_was_asked(
+    shop: Shop, ann: Org, simulator: Simulator, made: Made, wanted: dict[str, Any]
+) -> None:
+    """The org has it: never a 503, which says that nothing was done."""
+    statement(
+        shop, ann, "CREATE FUNCTION gateway.full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'no space left'; END $$",
+    )  # fmt: skip
+    trigger = "CREATE TRIGGER full_disk BEFORE UPDATE ON gateway.quote EXECUTE FUNCTION gateway.full_disk()"
+    between: Any = Between(ann, after=lambda: statement(shop, ann, trigger))
+    before = shop.row(made.quote_id)
+    with pytest.raises(OutcomeUnknown):
+        change(shop, between, made, **wanted) if wanted else delete(shop, between, made)
+    assert shop.row(made.quote_id) == before
+    statement(shop, ann, "DROP TRIGGER full_disk ON gateway.quote")
+    statement(shop, ann, "UPDATE gateway.intent SET lease_until = now()")
+    if wanted:
+        change(shop, ann, made, **wanted)
+        agree(shop, simulator, made)
+    else:
+        with pytest.raises(QuoteNotFound):
+            delete(shop, ann, made)
+        assert shop.row(made.quote_id)["sync_status"] == "deleted_in_org"
+        delete(shop, ann, made)
+
+
+@pytest.mark.parametrize("wanted", CHANGES)
+def test_a_change_whose_reading_is_refused_is_unknown(
+    shop: Shop, ann: Org, simulator: Simulator, made: Made, wanted: dict[str, Any]
+) -> None:
+    simulator.fault("GET /query", refuse="INSUFFICIENT_ACCESS", status=403, skip=1, times=2)
+    with pytest.raises(OutcomeUnknown):
+        change(shop, ann, made, **wanted)
+    simulator.clear_faults()
+    change(shop, ann, made, **wanted)
+    agree(shop, simulator, made)
 
 
 def open_leases(shop: Shop) -> int:

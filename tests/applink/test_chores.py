@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,17 +11,10 @@ from applink import intents
 from applink.authorizations import Orgs
 from applink.quotes import Quotes
 from applink.worker import Worker
-from models import database
 from simulator.running import Simulator
-from tests.applink.test_jobs import write
-from tests.applink.test_worker import DEFAULTS, LIMITS, begun, new_ids, rows
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = database.engine(database_url)
-    yield made
-    made.dispose()
+from tests.applink.queued import write
+from tests.applink.quoting import DEFAULTS
+from tests.applink.working import LIMITS, begun, new_ids, rows
 
 
 class Dying(Quotes):

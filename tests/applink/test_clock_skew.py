@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from models.database import set_org
 from tests.applink.serving import Place, serving, working
-from tests.applink.test_crash import STARTED, check, finished, row, submit
+from tests.applink.whole_jobs import STARTED, check, finished, row, submit
 
 pytestmark = pytest.mark.slow
 

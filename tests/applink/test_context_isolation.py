@@ -8,19 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.servers import Server
-from tests.applink.serving import Place, serving
-from tests.conftest import _database
+from tests.applink.conftest import Served
+from tests.applink.serving import Place
 
 
 @pytest.fixture(scope="module")
-def place(
-    postgres_server: Server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
-    with (
-        _database(postgres_server, f"{worker}_isolation", template=template_database) as url,
-        serving(url, tmp_path_factory.mktemp("isolation"), WEB_THREADS="1") as made,
-    ):
+def place(served: Served) -> Iterator[Place]:
+    with served("isolation", WEB_THREADS="1") as made:
         yield made
 
 

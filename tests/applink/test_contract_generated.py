@@ -14,9 +14,8 @@ from schemathesis import Case, GenerationMode, checks
 
 from applink import openapi
 from applink.operations import OPERATIONS
-from local.servers import Server
-from tests.applink.serving import Place, serving
-from tests.conftest import _database
+from tests.applink.conftest import Served
+from tests.applink.serving import Place
 
 CHECKS = [
     checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance,
@@ -26,13 +25,8 @@ RIGHT_IDS = ("opportunityId", "opportunityIds")
 
 
 @pytest.fixture(scope="module")
-def place(
-    postgres_server: Server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
-    with (
-        _database(postgres_server, f"{worker}_generated", template=template_database) as url,
-        serving(url, tmp_path_factory.mktemp("generated")) as made,
-    ):
+def place(served: Served) -> Iterator[Place]:
+    with served("generated") as made:
         yield made
 
 

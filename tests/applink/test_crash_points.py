@@ -17,11 +17,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from local.servers import Server
 from simulator.caller import Invocation, Reply, Unreachable
 from tests.applink import crash_points
-from tests.applink.serving import Place, declared, serving, working
-from tests.conftest import _database
+from tests.applink.conftest import Served
+from tests.applink.serving import Place, declared, working
 
 WEB_SETTINGS = {"OPERATION_DEADLINE_SECONDS": "4", "WEB_CONCURRENCY": "1", "JOBS_OPEN_PER_ORG": "200"}
 WORKER_SETTINGS = {
@@ -230,15 +229,10 @@ def until(is_so: Callable[[], bool], story: Callable[[], str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def killing(
-    postgres_server: Server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Killing]:
-    folder = tmp_path_factory.mktemp("killed")
+def killing(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
+    folder = tmp_path_factory.mktemp("killing")
     variables = {**crash_points.environment(folder / "point"), **WEB_SETTINGS}
-    with (
-        _database(postgres_server, f"{worker}_killed", template=template_database) as url,
-        serving(url, folder, **variables) as place,
-    ):
+    with served("killed", **variables) as place:
         yield Killing(place, folder / "point", folder)
 
 

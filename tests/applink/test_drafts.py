@@ -13,7 +13,7 @@ from applink.errors import Unavailable
 from models import database
 from models.database import set_org
 from models.intent import intent
-from tests.applink.test_jobs import ORG, opportunity
+from tests.applink.queued import ORG, opportunity
 
 
 @pytest.fixture

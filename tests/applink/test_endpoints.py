@@ -11,25 +11,20 @@ import pytest
 
 from applink.operations import OPERATIONS
 from applink.schema import members
-from local.servers import Server
 from simulator.caller import ABSENT, Through
 from simulator.context import FOREIGN_DOMAINS, MALFORMED
 from simulator.exchange import Answer, send
-from tests.applink.serving import Place, serving
+from tests.applink.conftest import Served
+from tests.applink.serving import Place
 from tests.bars.raw_socket import exchange
-from tests.conftest import StartGateway, _database
+from tests.conftest import StartGateway
 
 PLAIN = "006bZ0000000001QAA"
 
 
 @pytest.fixture(scope="module")
-def place(
-    postgres_server: Server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
-    with (
-        _database(postgres_server, f"{worker}_endpoints", template=template_database) as url,
-        serving(url, tmp_path_factory.mktemp("endpoints")) as made,
-    ):
+def place(served: Served) -> Iterator[Place]:
+    with served("endpoints") as made:
         yield made
 
 

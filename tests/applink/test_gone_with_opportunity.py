@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from applink.errors import OpportunityNotFound, QuoteNotFound
 from applink.org import Org
-from applink.quotes import Made, QuoteChange, Quotes
-from models import database
+from applink.quotes import Made, QuoteChange
 from simulator.running import Simulator
-from tests.applink.conftest import soon
-from tests.applink.quoting import DEFAULTS, Shop
-
-
-@pytest.fixture
-def shop(database_url: str) -> Iterator[Shop]:
-    engine = database.engine(database_url)
-    yield Shop(engine, Quotes(engine, DEFAULTS))
-    engine.dispose()
-
-
-@pytest.fixture
-def made(shop: Shop, ann: Org, simulator: Simulator) -> Made:
-    return shop.create(ann, simulator.special("plain"))
+from tests.applink.calling import soon
+from tests.applink.quoting import Shop
 
 
 def update(shop: Shop, org: Org, made: Made) -> None:

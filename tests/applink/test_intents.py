@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -14,9 +13,8 @@ from applink import intents, shares
 from applink.claims import LeaseLost
 from applink.errors import KeyReused
 from applink.intents import Intent, NewIntent
-from models import database
 from odata.edm.record_ids import widen_record_id
-from tests.applink.test_jobs import ORG, OTHER_ORG, USER, claim, new_job, opportunity, submit, write
+from tests.applink.queued import ORG, OTHER_ORG, USER, claim, new_job, opportunity, submit, write
 
 QUOTE = widen_record_id("0Q0qU0000000001")
 WISH = NewIntent(
@@ -29,13 +27,6 @@ WISH = NewIntent(
     request_id="r" * 200,
     arguments={"ifDraftExists": "create"},
 )
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = database.engine(database_url)
-    yield made
-    made.dispose()
 
 
 def begin(engine: Engine, wish: NewIntent = WISH) -> tuple[Intent, bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,31 +16,17 @@ from applink.org import Org
 from applink.quote_changes import UNSEEN_SECONDS
 from applink.quotes import Made, QuoteChange, Quotes
 from applink.worker import Worker
-from models import database
 from models.database import set_org
 from simulator.running import Simulator
-from tests.applink.conftest import soon
-from tests.applink.quoting import DEFAULTS, Shop
-from tests.applink.test_quote_changes import agree
-from tests.applink.test_worker import LIMITS, until, working
+from tests.applink.calling import soon
+from tests.applink.quoting import DEFAULTS, Shop, agree
+from tests.applink.working import LIMITS, until, working
 
 WISHES: dict[str, dict[str, Any]] = {
     "status": {"status": "Presented"},
     "discount": {"discount_percent": Decimal(25)},
     "deletion": {"deletes": True},
 }
-
-
-@pytest.fixture
-def shop(database_url: str) -> Iterator[Shop]:
-    engine = database.engine(database_url)
-    yield Shop(engine, Quotes(engine, DEFAULTS))
-    engine.dispose()
-
-
-@pytest.fixture
-def made(shop: Shop, ann: Org, simulator: Simulator) -> Made:
-    return shop.create(ann, simulator.special("plain"))
 
 
 def ask(shop: Shop, org: Org, made: Made, **wish: Any) -> None:

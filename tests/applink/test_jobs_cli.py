@@ -20,18 +20,12 @@ from sqlalchemy import Engine, text
 
 import cli
 from applink import claims, jobs, shares, status
-from models import database
 from odata.edm.record_ids import widen_record_id
 from simulator.running import Simulator
-from tests.applink.test_jobs import ORG, claim, new_job, refuse, state, submit, succeed, write
+from tests.applink.queued import ORG, claim, new_job, refuse, state, submit, succeed, write
 
 PROJECT = Path(cli.__file__).parent
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def engine(database_url: str) -> Engine:
-    return database.engine(database_url)
 
 
 @pytest.fixture

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openapi_schema_validator import OAS30Validator
 
-from local.servers import Server
 from simulator.exchange import send
-from tests.applink.serving import CONTRACT, Place, serving, working
-from tests.conftest import _database
+from tests.applink.conftest import Served
+from tests.applink.serving import CONTRACT, Place, quotes_of, working
 
 ENDED = ("completed", "completed_with_errors", "failed", "cancelled")
 
 
 @pytest.fixture(scope="module")
-def place(
-    postgres_server: Server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("end_to_end")
+def place(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    log = tmp_path_factory.mktemp("end_to_end_worker") / "log"
     with (
-        _database(postgres_server, f"{worker}_end_to_end", template=template_database) as url,
-        serving(url, folder, ODATA_AUTH="anonymous", ANONYMOUS_ORG="00DbZ0000000001UAA") as made,
-        working(made, folder / "worker", RETRY_MOST_SECONDS="1", WORKER_POLL_SECONDS="0.1"),
+        served("end_to_end", ODATA_AUTH="anonymous", ANONYMOUS_ORG="00DbZ0000000001UAA") as made,
+        working(made, log, RETRY_MOST_SECONDS="1", WORKER_POLL_SECONDS="0.1"),
     ):
         yield made
 
@@ -44,10 +41,6 @@ def ended(place: Place, job: str, seconds: float = 40) -> dict[str, Any]:
         if said["status"] in ENDED or time.monotonic() > ends:
             return said
         time.sleep(0.2)
-
-
-def quotes_of(place: Place, opportunity: str) -> list[dict[str, Any]]:
-    return place.simulator.records("Quote", f"OpportunityId = '{opportunity}'")
 
 
 def test_apex_is_called_back_with_what_the_org_and_the_rows_have(place: Place) -> None:
@@ -101,15 +94,9 @@ def test_what_failed_is_tried_again_and_the_rest_is_left_alone(place: Place) -> 
     assert len(quotes_of(place, one)) == before + 1
 
 
-def test_what_nobody_asks_for_again_is_settled_by_the_worker(
-    postgres_server: Server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_what_nobody_asks_for_again_is_settled_by_the_worker(served: Served, tmp_path: Path) -> None:
     """A quote was made, the answer lost, and the caller gave up: org and rows agree after the sweep all the same."""
-    folder = tmp_path_factory.mktemp("settled")
-    with (
-        _database(postgres_server, f"{worker}_settled", template=template_database) as url,
-        serving(url, folder, INTENT_SETTLE_SECONDS="1") as place,
-    ):
+    with served("settled", INTENT_SETTLE_SECONDS="1") as place:
         opportunity = place.simulator.special("plain")
         rows = place.count("quote", "opportunity_id = :id", id=opportunity)
         place.simulator.fault("POST /composite/graph", cut=True, after=True)
@@ -117,7 +104,7 @@ def test_what_nobody_asks_for_again_is_settled_by_the_worker(
         lost = place.ask("createQuote", {"opportunityId": opportunity})
         assert lost.body["code"] == "OutcomeUnknown"
         place.simulator.clear_faults()
-        with working(place, folder / "worker", WORKER_POLL_SECONDS="0.1"):
+        with working(place, tmp_path / "worker", WORKER_POLL_SECONDS="0.1"):
             ends = time.monotonic() + 40
             while place.count("intent", "status = 'open' AND job_id IS NULL") and time.monotonic() < ends:
                 time.sleep(0.2)

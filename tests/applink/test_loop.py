@@ -20,7 +20,7 @@ from applink.loop import Loop
 from applink.org import Soql
 from simulator.exchange import send
 from simulator.running import PROJECT, Simulator, free_port
-from tests.applink.conftest import soon
+from tests.applink.calling import soon
 
 
 @pytest.fixture

@@ -10,22 +10,16 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from local.servers import Server
 from simulator.caller import Reply, Unreachable
+from tests.applink.conftest import Served
 from tests.applink.serving import Place, declared, serving
-from tests.conftest import _database
 
 DEADLINE_SECONDS = 4
 
 
 @pytest.fixture(scope="module")
-def place(
-    postgres_server: Server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
-    with (
-        _database(postgres_server, f"{worker}_broken", template=template_database) as url,
-        serving(url, tmp_path_factory.mktemp("broken"), OPERATION_DEADLINE_SECONDS=str(DEADLINE_SECONDS)) as made,
-    ):
+def place(served: Served) -> Iterator[Place]:
+    with served("broken", OPERATION_DEADLINE_SECONDS=str(DEADLINE_SECONDS)) as made:
         yield made
 
 

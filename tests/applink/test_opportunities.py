@@ -12,7 +12,7 @@ from applink.errors import InvalidRequest
 from applink.org import Org
 from models.pricing import OpportunityToPrice
 from simulator.running import Simulator
-from tests.applink.conftest import caller_of, soon
+from tests.applink.calling import caller_of, soon
 
 
 def read_one(org: Org, opportunity_id: str, **more: str) -> OpportunityToPrice:

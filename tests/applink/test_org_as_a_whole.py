@@ -17,11 +17,9 @@ from applink.org import Org
 from applink.quotes import Made, QuoteOrder, Quotes
 from applink.worker import Worker
 from simulator.running import Simulator
-from tests.applink.conftest import soon
+from tests.applink.calling import soon
 from tests.applink.quoting import DEFAULTS
-from tests.applink.test_worker import LIMITS, ended, engine, new_ids, org_id, quotes_of, running, submit
-
-__all__ = ["engine", "org_id"]  # fixtures
+from tests.applink.working import LIMITS, ended, new_ids, quotes_of, running, submit
 
 
 class Failing(Quotes):

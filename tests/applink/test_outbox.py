@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-import pytest
 from sqlalchemy import Engine
 
 from applink import jobs, outbox, shares
 from applink.outbox import Owed
-from models import database
-from tests.applink.test_jobs import ORG, claim, new_job, refuse, row, state, submit, succeed, write
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = database.engine(database_url)
-    yield made
-    made.dispose()
+from tests.applink.queued import ORG, claim, new_job, refuse, row, state, submit, succeed, write
 
 
 def due(engine: Engine, worker: str = "w1") -> list[Owed]:

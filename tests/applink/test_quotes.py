@@ -1,44 +1,29 @@
-"""Quotes made in the simulated org through the SDK, and stored in a real PostgreSQL: one quote, whatever breaks."""
+"""Quotes made in the simulated org through the SDK, and stored in a real PostgreSQL: priced, named, refused."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
 from applink.authorizations import Orgs
 from applink.errors import (
     NotAllowed,
     NotPriceable,
     OpportunityNotFound,
-    OutcomeUnknown,
     Refused,
     SetupRequired,
-    Unavailable,
 )
 from applink.org import Org
-from applink.quotes import QuoteChange, QuoteOrder, Quotes, answer
-from models import database
+from applink.quotes import QuoteChange, Quotes, answer
 from models.database import set_org
-from models.intent import intent
 from simulator.running import Simulator
-from tests.applink.conftest import caller_of, soon
+from tests.applink.calling import caller_of, soon
 from tests.applink.quoting import DEFAULTS, Shop
 from tests.conformance.serving import Client
-
-
-@pytest.fixture
-def shop(database_url: str) -> Iterator[Shop]:
-    engine = database.engine(database_url)
-    yield Shop(engine, Quotes(engine, DEFAULTS))
-    engine.dispose()
 
 
 def test_a_quote_is_made_and_stored_whole(shop: Shop, ann: Org, simulator: Simulator) -> None:
@@ -183,102 +168,6 @@ def test_preview_writes_nothing(shop: Shop, ann: Org, simulator: Simulator) -> N
     assert not simulator.records("Quote")
 
 
-@pytest.mark.parametrize("fault", [{"cut": True}, {"status": 503, "body": "<html>"}, {"delay": 3}])
-def test_an_answer_that_is_lost_after_the_commit(
-    shop: Shop, ann: Org, simulator: Simulator, fault: dict[str, Any]
-) -> None:
-    opportunity = simulator.special("plain")
-    order = shop.order(ann, opportunity)
-    simulator.fault("POST /composite/graph", after=True, **fault)
-    try:
-        made = shop.make(ann, order, seconds=2)
-    except OutcomeUnknown:
-        made = shop.make(ann, once_more(order))
-    assert made.created and shop.store(made) and not shop.store(made)
-    assert len(simulator.records("Quote", f"OpportunityId = '{opportunity}'")) == 1
-    assert len(shop.lines(made.quote_id)) == 3 and len(shop.events(made.quote_id)) == 1
-
-
-def once_more(order: QuoteOrder) -> QuoteOrder:
-    """The same order in its next attempt."""
-    return replace(order, called_before=True)
-
-
-def test_a_call_that_never_arrived(shop: Shop, ann: Org, simulator: Simulator) -> None:
-    order = shop.order(ann, simulator.special("plain"))
-    simulator.fault("POST /composite/graph", cut=True)
-    with pytest.raises(OutcomeUnknown):
-        shop.make(ann, order)
-    assert shop.quotes.recover(order, ann, deadline=soon()) is None
-    made = shop.make(ann, once_more(order))
-    assert shop.store(made) and len(simulator.records("Quote")) == 1
-
-
-def test_made_and_not_read_back_is_unknown(shop: Shop, ann: Org, simulator: Simulator) -> None:
-    shop.quotes.preview(simulator.special("plain"), ann, deadline=soon())
-    order = shop.order(ann, simulator.special("plain"))
-
-    def then_break() -> None:
-        simulator.fault("GET /query", status=503, body="<html>", times=5)
-
-    with pytest.raises(OutcomeUnknown):
-        shop.quotes.make(order, ann, deadline=soon(), before_write=then_break)
-    simulator.clear_faults()
-    made = shop.quotes.recover(order, ann, deadline=soon())
-    assert made is not None and shop.store(made) and len(simulator.records("Quote")) == 1
-
-
-@pytest.mark.parametrize("strict", [True, False])
-def test_two_at_once_with_one_key(shop: Shop, ann: Org, simulator: Simulator, strict: bool) -> None:
-    simulator.settings(strict_upsert=strict)
-    order = shop.order(ann, simulator.special("plain"))
-    with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: shop.make(ann, order), range(4)))
-    assert len({one.salesforce_id for one in made}) == 1 == len(simulator.records("Quote"))
-    with ThreadPoolExecutor(4) as pool:
-        assert sorted(pool.map(shop.store, made)) == [False, False, False, True]
-    assert len(simulator.records("QuoteLineItem")) == 3 == len(shop.lines(made[0].quote_id))
-
-
-def test_recovered_as_it_was_made(shop: Shop, ann: Org, simulator: Simulator) -> None:
-    order = shop.order(ann, simulator.special("plain"))
-    made = shop.make(ann, order)
-    found = shop.quotes.recover(order, ann, deadline=soon())
-    assert found is not None and (found.row, found.lines) == (made.row, made.lines)
-
-
-def test_recovered_after_the_opportunity_changed(shop: Shop, work_org: Org, simulator: Simulator) -> None:
-    opportunity = simulator.special("plain")
-    order = shop.order(work_org, opportunity, requested_by=None)
-    made = shop.make(work_org, order)
-    first, *_ = simulator.records("OpportunityLineItem", f"OpportunityId = '{opportunity}'")
-    simulator.update("OpportunityLineItem", first["Id"], {"UnitPrice": 999.99})
-    found = shop.quotes.recover(order, work_org, deadline=soon())
-    assert found is not None and shop.store(found)
-    row = shop.row(found.quote_id)
-    assert row["grand_total"] == made.row.grand_total and row["discount_percent"] is None
-    assert row["pricing_note"].startswith("1 of 3 lines at a price that the org has")
-    simulator.update("Opportunity", opportunity, {"DiscountOverride__c": 150.0})
-    again = shop.order(work_org, opportunity, gateway_key=order.gateway_key)
-    found = shop.quotes.recover(again, work_org, deadline=soon())
-    assert found is not None and len(found.lines) == 3 and found.row.grand_total == made.row.grand_total
-    assert found.row.pricing_note and "As found in the org" in found.row.pricing_note
-
-
-def test_prices_that_the_org_changes_on_its_own_count(shop: Shop, work_org: Org, simulator: Simulator) -> None:
-    order = shop.order(work_org, simulator.special("plain"))
-    shop.make(work_org, order)
-    (quote,) = simulator.records("Quote")
-    line, *_ = simulator.records("QuoteLineItem")
-    simulator.update("QuoteLineItem", line["Id"], {"Quantity": 100, "UnitPrice": 1.5})
-    simulator.update("Quote", quote["Id"], {"Tax": 12.34, "Status": "Approved", "Name": "By a trigger"})
-    made = shop.make(work_org, once_more(order))
-    assert (made.row.name, made.row.status, made.row.tax) == ("By a trigger", "Approved", Decimal("12.34"))
-    (quote,) = simulator.records("Quote")
-    assert made.row.grand_total == Decimal(str(quote["GrandTotal"]))
-    assert made.row.total_price == sum(one.total_price or 0 for one in made.lines)
-
-
 @pytest.mark.parametrize("setting", ["gateway_key", "quotes"])
 def test_an_org_that_is_not_set_up(shop: Shop, orgs: Orgs, simulator: Simulator, setting: str) -> None:
     simulator.settings(**{setting: False})
@@ -307,71 +196,6 @@ def test_several_currencies(shop: Shop, orgs: Orgs, simulator: Simulator) -> Non
     assert all(line.unit_price == line.unit_price.to_integral() for line in made.lines if line.unit_price)
 
 
-def test_a_draft_is_returned(shop: Shop, ann: Org, simulator: Simulator) -> None:
-    opportunity = simulator.special("plain")
-    first = shop.create(ann, opportunity, if_draft_exists="return")
-    again = shop.create(ann, opportunity, if_draft_exists="return")
-    assert first.created and not again.created and again.quote_id == first.quote_id
-    assert again.lines and not shop.store(again) and len(simulator.records("Quote")) == 1
-    third = shop.create(ann, opportunity)
-    assert third.created and third.row.revision == 1 and len(simulator.records("Quote")) == 2
-
-
-def test_a_draft_that_is_none_in_the_org(shop: Shop, ann: Org, simulator: Simulator) -> None:
-    opportunity = simulator.special("plain")
-    first = shop.create(ann, opportunity)
-    second = shop.create(ann, opportunity)
-    simulator.delete("Quote", second.salesforce_id or "")
-    simulator.update("Quote", first.salesforce_id or "", {"Status": "Presented"})
-    third = shop.create(ann, opportunity, if_draft_exists="return")
-    assert third.created
-    assert shop.row(second.quote_id)["sync_status"] == "deleted_in_org"
-    row = shop.row(first.quote_id)
-    assert (row["sync_status"], row["status"]) == ("changed_in_org", "Presented")
-
-
-def test_a_draft_is_revised(shop: Shop, ann: Org, simulator: Simulator) -> None:
-    opportunity = simulator.special("plain")
-    first = shop.create(ann, opportunity, if_draft_exists="revise")
-    order = shop.order(ann, opportunity, if_draft_exists="revise")
-    second = shop.make(ann, order)
-    assert shop.store(second)
-    third = shop.create(ann, opportunity, if_draft_exists="revise")
-    assert [one.row.revision for one in (first, second, third)] == [1, 2, 3]
-    assert (second.row.revised_from_id, third.row.revised_from_id) == (first.quote_id, second.quote_id)
-    assert third.row.name.endswith(" - 3") and shop.row(third.quote_id)["revised_from_id"] == second.quote_id
-    assert shop.events(third.quote_id)[0]["action"] == "revised"
-    found = shop.quotes.recover(order, ann, deadline=soon())
-    assert found is not None and (found.row.revision, found.row.revised_from_id) == (2, first.quote_id)
-
-
-def test_two_with_different_keys_at_once_make_one_draft(shop: Shop, ann: Org, simulator: Simulator) -> None:
-    opportunity = simulator.special("plain")
-    orders = [shop.order(ann, opportunity, if_draft_exists="return") for _ in range(4)]
-    with shop.engine.begin() as connection:
-        set_org(connection, ann.org_id)
-        for order in orders:
-            values = {"org_id": ann.org_id, "gateway_key": order.gateway_key, "opportunity_id": opportunity}
-            connection.execute(insert(intent).values(**values, operation="createQuote"))
-
-    def settle(order: Any, change: str) -> None:
-        with shop.engine.begin() as connection:
-            set_org(connection, ann.org_id)
-            statement = f"UPDATE gateway.intent SET {change} WHERE gateway_key = :key"  # noqa: S608
-            connection.execute(text(statement), {"key": order.gateway_key})
-
-    def run(order: Any) -> Any:
-        made = shop.quotes.make(order, ann, deadline=soon(15), before_write=lambda: settle(order, "called_at = now()"))
-        shop.store(made)
-        settle(order, "status = 'settled'")
-        return made
-
-    with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(run, orders))
-    assert [one.created for one in made].count(True) == 1
-    assert len({one.salesforce_id for one in made}) == 1 == len(simulator.records("Quote"))
-
-
 def test_a_number_that_the_org_gives_twice(shop: Shop, ann: Org, simulator: Simulator) -> None:
     first = shop.create(ann, simulator.special("plain"))
     with shop.engine.begin() as connection:
@@ -398,15 +222,6 @@ def test_the_calls_that_a_quote_costs(shop: Shop, ann: Org, simulator: Simulator
     assert [one["method"] for one in simulator.requests()] == ["GET", "POST", "GET"]
     (quote, *_) = simulator.records("Quote")
     assert quote["CreatedDate"][:10] <= datetime.now(UTC).date().isoformat()
-
-
-def test_a_limit_is_no_quote(shop: Shop, ann: Org, simulator: Simulator) -> None:
-    shop.quotes.preview(simulator.special("plain"), ann, deadline=soon())
-    order = shop.order(ann, simulator.special("plain"))
-    with pytest.raises(Unavailable):
-        shop.quotes.make(order, ann, deadline=soon(), before_write=lambda: simulator.settings(request_limit=0) and None)
-    simulator.settings(request_limit=None)
-    assert not simulator.records("Quote")
 
 
 def test_at_once_in_odata(shop: Shop, ann: Org, simulator: Simulator, database_url: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,34 +16,14 @@ from applink.operation import Call, Desk
 from applink.operations import create_quote
 from applink.operations.create_quote import CreateQuoteRequest
 from applink.org import Org
-from applink.quotes import Quotes
-from models import database
 from simulator.running import Simulator
-from tests.applink.conftest import caller_of, soon
-from tests.applink.quoting import DEFAULTS, Shop
-from tests.applink.test_quotes import once_more
-from tests.applink.test_worker import ended, new_ids, quotes_of, rows, state, submit, until, working
+from tests.applink.calling import caller_of, soon
+from tests.applink.quoting import Shop, once_more
+from tests.applink.working import ended, new_ids, quotes_of, rows, state, submit, until, working
 
 REFUSAL = {"match": "GET /query", "refuse": "INSUFFICIENT_ACCESS", "status": 403}
 READS_OF_MAKE = 1
 """Queries before the graph is sent, once the objects are described."""
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = database.engine(database_url, pool_size=8)
-    yield made
-    made.dispose()
-
-
-@pytest.fixture
-def shop(engine: Engine) -> Shop:
-    return Shop(engine, Quotes(engine, DEFAULTS))
-
-
-@pytest.fixture
-def org_id(orgs: Orgs) -> str:
-    return orgs.known_orgs()[0]
 
 
 def refuse_from(simulator: Simulator, queries: int, times: int | None) -> None:

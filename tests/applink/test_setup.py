@@ -9,7 +9,7 @@ from applink.authorizations import Orgs
 from applink.errors import NotAllowed, SetupRequired
 from applink.org import Org
 from simulator.running import Simulator
-from tests.applink.conftest import caller_of, soon
+from tests.applink.calling import caller_of, soon
 
 
 def test_an_org_that_has_everything(ann: Org, work_org: Org) -> None:

@@ -14,7 +14,7 @@ from applink.org import Org
 from applink.soql import Children, literal, select
 from simulator import soql as org_soql
 from simulator.running import Simulator
-from tests.applink.conftest import soon
+from tests.applink.calling import soon
 
 
 def test_what_a_query_looks_like() -> None:

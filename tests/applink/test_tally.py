@@ -15,9 +15,9 @@ from applink.item_work import ItemWork
 from applink.quotes import Quotes
 from applink.tally import Tally
 from applink.worker import Worker
+from tests.applink.queued import items
 from tests.applink.quoting import DEFAULTS
-from tests.applink.test_benches import items
-from tests.applink.test_worker import LIMITS
+from tests.applink.working import LIMITS
 
 THREADS, NAMES = 8, 2_000
 

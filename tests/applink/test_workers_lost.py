@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, text
@@ -11,14 +12,12 @@ from applink import claims, jobs
 from applink.authorizations import Orgs
 from models.database import set_org
 from simulator.running import Simulator
-from tests.applink import test_worker
-from tests.applink.test_worker import LIMITS, ended, new_ids, quotes_of, rows, submit, working
-
-engine, org_id = test_worker.engine, test_worker.org_id
+from tests.applink.working import LIMITS, ended, new_ids, quotes_of, rows, submit, working
 
 
-def die_over(engine: Engine, times: int, *, called: bool) -> None:
-    """A worker that claims the one item there is and is heard of no more, so many times."""
+def died_over(engine: Engine, org_id: str, one: str, times: int, *, called: bool) -> UUID:
+    """A job of one item, which a worker claims and is heard of no more, so many times."""
+    job_id = submit(engine, org_id, [one])
     for _ in range(times):
         with engine.begin() as connection:
             (orgs_with_work,) = claims.ready(connection)
@@ -29,15 +28,18 @@ def die_over(engine: Engine, times: int, *, called: bool) -> None:
             set_org(connection, item.org_id)
             over = "UPDATE gateway.job_item SET lease_until = now() - interval '1 s' WHERE id = :i"
             connection.execute(text(over), {"i": item.item_id})
+    return job_id
 
 
-@pytest.mark.parametrize("called", [False, True], ids=["before", "after the call"])
+BEFORE_OR_AFTER = pytest.mark.parametrize("called", [False, True], ids=["before", "after the call"])
+
+
+@BEFORE_OR_AFTER
 def test_the_end_of_a_worker_is_no_try(
     called: bool, engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str
 ) -> None:
     (one,) = new_ids(simulator, 1)
-    job_id = submit(engine, org_id, [one])
-    die_over(engine, 5, called=called)
+    job_id = died_over(engine, org_id, one, 5, called=called)
     with working(engine, orgs, replace(LIMITS, item_attempts=1)):
         done = ended(engine, org_id, job_id)
     assert (done.status, done.quote_count) == ("completed", 1)
@@ -46,13 +48,12 @@ def test_the_end_of_a_worker_is_no_try(
     assert (item.attempts, item.leases_lost) == (1, 5)
 
 
-@pytest.mark.parametrize("called", [False, True], ids=["before", "after the call"])
+@BEFORE_OR_AFTER
 def test_an_item_that_ends_workers_ends_itself(
     called: bool, engine: Engine, orgs: Orgs, simulator: Simulator, org_id: str
 ) -> None:
     (one,) = new_ids(simulator, 1)
-    job_id = submit(engine, org_id, [one])
-    die_over(engine, 3, called=called)
+    job_id = died_over(engine, org_id, one, 3, called=called)
     with working(engine, orgs, replace(LIMITS, item_workers_lost=3)):
         done = ended(engine, org_id, job_id)
         assert (done.status, done.failures[0].code) == ("failed", "WorkersLost")
