@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -153,11 +153,11 @@ def add(connection: Connection, row: QuoteRow, lines: Sequence[LineRow], event: 
 
     An org may give a number twice (its admin can set the counter back): the second quote then has none here.
     """
-    values = asdict(row) | {"synced_at": func.now()}
-    if not _inserted(connection, values):
+    values = _values(row)
+    if connection.execute(_INSERT_NEW, values).first() is None:
         if _is_stored(connection, row):
             return False
-        connection.execute(insert(quote).values(values | {"quote_number": None}))
+        connection.execute(_INSERT, values | {"quote_number": None})
     _add_lines(connection, row, lines)
     add_event(connection, row, event)
     return True
@@ -173,13 +173,13 @@ def replace_lines(connection: Connection, row: QuoteRow, lines: Sequence[LineRow
     before = {line.id: line for line in lines_of(connection, row.org_id, row.id)}
     for line in lines:
         if line.id is not None and before.get(line.id) != line:
-            connection.execute(update(quote_line).where(*of_quote, c.id == line.id).values(_values(line)))
+            connection.execute(update(quote_line).where(*of_quote, c.id == line.id).values(_new_values(line)))
     _add_lines(connection, row, [line for line in lines if line.id is None])
 
 
 def change(connection: Connection, row: QuoteRow) -> None:
     """Store a quote that is there, as it is now known to be in the org."""
-    values = asdict(row)
+    values = _values(row)
     del values["id"], values["org_id"]
     if row.quote_number is not None and _is_taken(connection, row):
         values["quote_number"] = None
@@ -210,16 +210,17 @@ def remove(connection: Connection, row: QuoteRow, by_user_id: str | None) -> Non
 def add_event(connection: Connection, row: QuoteRow, event: Event) -> None:
     """Write what happened to a quote."""
     connection.execute(
-        insert(quote_event).values(
-            org_id=row.org_id,
-            quote_id=row.id,
-            name=event.name[:255],
-            action=event.action,
-            by_user_id=event.by_user_id,
-            through=event.through,
-            request_id=event.request_id and event.request_id[:120],
-            changes=_as_json(event.changes),
-        )
+        _INSERT_EVENT,
+        {
+            "org_id": row.org_id,
+            "quote_id": row.id,
+            "name": event.name[:255],
+            "action": event.action,
+            "by_user_id": event.by_user_id,
+            "through": event.through,
+            "request_id": event.request_id and event.request_id[:120],
+            "changes": _as_json(event.changes),
+        },
     )
 
 
@@ -232,6 +233,11 @@ def differences(before: Any, after: Any, leaving_out: Sequence[str] = ()) -> dic
 
 _QUOTE: Final = [quote.c[field.name] for field in fields(QuoteRow)]
 _LINE: Final = [quote_line.c[field.name] for field in fields(LineRow)]
+_INSERT: Final = insert(quote).values(synced_at=func.now())
+_INSERT_NEW: Final = upsert(quote).values(synced_at=func.now()).on_conflict_do_nothing().returning(quote.c.id)
+"""Any unique index counts: two who store one row meet at any of them."""
+_INSERT_LINE: Final = insert(quote_line)
+_INSERT_EVENT: Final = insert(quote_event)
 
 
 def _is(quote_id: str) -> Any:
@@ -239,12 +245,6 @@ def _is(quote_id: str) -> Any:
         return quote.c.id == UUID(quote_id)
     except ValueError:
         return quote.c.salesforce_id == widen_record_id(quote_id)
-
-
-def _inserted(connection: Connection, values: Mapping[str, Any]) -> bool:
-    """Whether no other row stood in the way. Any unique index counts: two who store one row meet at any of them."""
-    added = upsert(quote).values(values).on_conflict_do_nothing().returning(quote.c.id)
-    return connection.execute(added).first() is not None
 
 
 def _is_stored(connection: Connection, row: QuoteRow) -> bool:
@@ -263,13 +263,18 @@ def _is_taken(connection: Connection, row: QuoteRow) -> bool:
 def _add_lines(connection: Connection, row: QuoteRow, lines: Sequence[LineRow]) -> None:
     if lines:
         of_quote = {"org_id": row.org_id, "quote_id": row.id}
-        connection.execute(insert(quote_line), [of_quote | _values(line) for line in lines])
+        connection.execute(_INSERT_LINE, [of_quote | _new_values(line) for line in lines])
 
 
-def _values(line: LineRow) -> dict[str, Any]:
-    values = asdict(line)
+def _new_values(line: LineRow) -> dict[str, Any]:
+    values = _values(line)
     del values["id"]
     return values
+
+
+def _values(row: QuoteRow | LineRow) -> dict[str, Any]:
+    """By column. Not dataclasses.asdict, which copies every value."""
+    return {name: getattr(row, name) for name in row.__slots__}
 
 
 def _as_json(changes: Mapping[str, Any]) -> str:

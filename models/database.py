@@ -7,9 +7,9 @@ have their own connections (odata/sql/run.py); nothing here pools for them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, Transaction, create_engine, text
 from sqlalchemy.engine import make_url
 
 
@@ -36,9 +36,19 @@ def engine(url: str, *, application_name: str = "gateway", **options: Any) -> En
     )
 
 
+class _Named(NamedTuple):
+    """What was said last on a connection. transaction: the one or the savepoint that it holds in."""
+
+    transaction: Transaction | None
+    org_id: str
+
+
 def set_org(connection: Connection, org_id: str) -> None:
-    """Name the org of this transaction; until then the fence refuses every write to an own table."""
-    connection.execute(_SET_ORG, {"org_id": org_id})
+    """Name the org of this transaction, once; until then the fence refuses every write to an own table."""
+    said = _Named(connection.get_nested_transaction() or connection.get_transaction(), org_id)
+    if said.transaction is None or connection.info.get(_Named) != said:
+        connection.execute(_SET_ORG, {"org_id": org_id})
+        connection.info[_Named] = said
 
 
 _SET_ORG: Final = text("SELECT set_config('app.org_id', :org_id, true)")
