@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -42,7 +42,7 @@ def pooling(database_url: str, home: Path, *, connections: int = 1) -> Iterator[
         process.wait()
 
 
-def _settings(target: dict[str, object], port: int, home: Path, connections: int) -> str:
+def _settings(target: Mapping[str, object], port: int, home: Path, connections: int) -> str:
     where = " ".join(
         f"{name}={_quoted(target[name])}" for name in ("host", "port", "dbname", "user", "password") if target.get(name)
     )

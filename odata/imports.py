@@ -18,6 +18,7 @@ PROJECT: Final = Path(__file__).resolve().parent.parent
 RANKS: Final[tuple[tuple[str, ...], ...]] = (
     ("cli", "gunicorn_worker", "local"),
     ("app",),
+    ("plain_routes",),
     ("applink", "console", "simulator", "odata.protocol", "odata.explain"),
     ("models",),
     ("odata.pipeline",),
@@ -48,7 +49,7 @@ APPLINK_MAY_KNOW: Final = frozenset({"odata.edm.record_ids"})
 """Ids have one spelling everywhere."""
 
 ONLY_IN: Final[Mapping[str, tuple[str, ...]]] = {
-    "flask": ("app", "applink.endpoints", "console"),
+    "flask": ("app", "plain_routes", "applink.endpoints", "console"),
     "lxml": ("odata.edm.csdl",),
     "sqlalchemy": ("odata.functions", "odata.mapping", "odata.sql", "models", "applink", "app", "cli", "local"),
 }
