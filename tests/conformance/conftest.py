@@ -1,19 +1,32 @@
-"""Three services for the conformance tests: the gateway's own exposure, a recorded session, and everything.
+"""Services for the conformance tests: the gateway's own exposure, a recorded session, everything; some set otherwise.
 
 Each over a database of its own that the tests of a session share and only read; tests that change rows make their own.
+What test_switched_off.py asks for by name stands here too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
 from local.servers import Server
+from odata.exposure import Exposure
 from tests.conformance.serving import Client
 from tests.models import everything, session
+
+ICU = "und-x-icu"
+NAMES = (
+    "zebra", "Äpfel", "apple", "Apple", "Zoo", "äpfel", "a b", "a-b", "ab", "A", "a", "ä", "Ö", "O", "中", "🚀", "_"
+)  # fmt: skip
+TABLES = {
+    "everything": ("tenant", ("thing", "pair", "pair_note", "odd_key", "wide")),
+    "gateway": ("org_id", ("job_item", "quote_event", "quote_line", "quote", "job", "discount_rule")),
+}
+ORGS = (everything.FIRST_ORG, everything.SECOND_ORG)
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +69,100 @@ def things(everything_url: str) -> Iterator[Client]:
     client = Client(everything_url, everything.EXPOSURE, org=everything.FIRST_ORG)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="module")
+def by_one(everything_url: str) -> Iterator[Client]:
+    """Pages of one row, nested ones too."""
+    client = Client(everything_url, everything.EXPOSURE, org=everything.FIRST_ORG, max_page_size=1)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def link(recorded: Client) -> str:
+    """To the second page, with a token."""
+    first = recorded.get("Quotes?$select=id&$orderby=status&$filter=id gt 1", prefer="maxpagesize=10")
+    url: str = first.json["@odata.nextLink"]
+    return url
+
+
+@pytest.fixture(scope="module")
+def things_by_icu(trigram_server: Server, worker: str) -> Iterator[Client]:
+    """Things of many names on the server with trigrams, read under a collation that the columns do not have."""
+    name = f"{worker}_icu"
+    trigram_server.drop_database(name)
+    url = trigram_server.create_database(name)
+    with psycopg.connect(url) as connection:
+        everything.create(connection)
+        for number, text in enumerate(NAMES):
+            connection.execute(
+                "INSERT INTO everything.thing (tenant, id, name, v_string, r_decimal, r_string) "
+                "VALUES (%s, %s, %s, %s, 1, %s)",
+                (everything.FIRST_ORG, 500 + number, text, text if number % 3 else None, text),
+            )
+    client = Client(url, everything.EXPOSURE, org=everything.FIRST_ORG, string_collation=ICU)
+    yield client
+    client.close()
+    trigram_server.drop_database(name)
+
+
+@pytest.fixture(scope="module", params=["Edm.Date", "Edm.DateTimeOffset", "Edm.String"])
+def dated(request: pytest.FixtureRequest, everything_url: str) -> Iterator[Client]:
+    """A service of the salesforce profile for each type that a Date may be published as."""
+    client = Client(
+        everything_url, keyed_by_date(), org=everything.FIRST_ORG, profile="salesforce",
+        salesforce_date_type=request.param,
+    )  # fmt: skip
+    yield client
+    client.close()
+
+
+def keyed_by_date() -> Exposure:
+    """`everything` whose wide rows have a date in their key."""
+    properties = tuple(
+        replace(item, nullable=False) if item.name == "P05" else item for item in everything.WIDE.properties
+    )
+    wide = replace(everything.WIDE, key=("Id", "P05"), properties=properties)
+    return replace(everything.EXPOSURE, sets=(*everything.EXPOSURE.sets[:-1], wide))
+
+
+@pytest.fixture(scope="module", params=ORGS)
+def pair(
+    request: pytest.FixtureRequest,
+    postgres_server: Server,
+    worker: str,
+    everything_url: str,
+    seeded_url: str,
+    template_database: str,
+) -> Iterator[dict[str, tuple[Client, Client]]]:
+    """For each service: the client over mixed rows and the client over one org's rows alone."""
+    org = request.param
+    names = {"everything": f"{worker}_alone_e", "gateway": f"{worker}_alone_g"}
+    for name in names.values():
+        postgres_server.drop_database(name)
+    alone = {
+        "everything": postgres_server.create_database(names["everything"]),
+        "gateway": postgres_server.create_database(names["gateway"], template=template_database),
+    }
+    with psycopg.connect(alone["everything"]) as connection:
+        everything.create(connection)
+    for schema, (column, tables) in TABLES.items():
+        with psycopg.connect(alone[schema]) as connection:
+            for table in tables:
+                connection.execute("SELECT set_config('app.org_id', %s, true)", (other_org(org),))
+                connection.execute(f"DELETE FROM {schema}.{table} WHERE {column} <> %s", (org,))  # noqa: S608 -- names of the model
+    made = {
+        "things": [Client(url, everything.EXPOSURE, org=org) for url in (everything_url, alone["everything"])],
+        "gateway": [Client(url, org=org) for url in (seeded_url, alone["gateway"])],
+    }
+    yield {name: (mixed, single) for name, (mixed, single) in made.items()}
+    for clients in made.values():
+        for client in clients:
+            client.close()
+    for name in names.values():
+        postgres_server.drop_database(name)
+
+
+def other_org(org: str) -> str:
+    return ORGS[1 - ORGS.index(org)]

@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import psycopg
 import pytest
 
-from local.servers import Server
+from tests.conformance.conftest import ICU, NAMES
 from tests.conformance.serving import Client
 from tests.models import everything
-
-ICU = "und-x-icu"
-NAMES = (
-    "zebra", "Äpfel", "apple", "Apple", "Zoo", "äpfel", "a b", "a-b", "ab", "A", "a", "ä", "Ö", "O", "中", "🚀", "_"
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def things_by_icu(trigram_server: Server, worker: str) -> Iterator[Client]:
-    """Things of many names on the server with trigrams, read under a collation that the columns do not have."""
-    name = f"{worker}_icu"
-    trigram_server.drop_database(name)
-    url = trigram_server.create_database(name)
-    with psycopg.connect(url) as connection:
-        everything.create(connection)
-        for number, text in enumerate(NAMES):
-            connection.execute(
-                "INSERT INTO everything.thing (tenant, id, name, v_string, r_decimal, r_string) "
-                "VALUES (%s, %s, %s, %s, 1, %s)",
-                (everything.FIRST_ORG, 500 + number, text, text if number % 3 else None, text),
-            )
-    client = Client(url, everything.EXPOSURE, org=everything.FIRST_ORG, string_collation=ICU)
-    yield client
-    client.close()
-    trigram_server.drop_database(name)
 
 
 @pytest.mark.parametrize(

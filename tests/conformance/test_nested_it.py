@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -12,14 +11,6 @@ from tests.conformance.serving import Client, Reply
 from tests.models import everything
 
 SAFE = "$?&=/(),;:@'"
-
-
-@pytest.fixture(scope="module")
-def by_one(everything_url: str) -> Iterator[Client]:
-    """Pages of one row, nested ones too."""
-    client = Client(everything_url, everything.EXPOSURE, org=everything.FIRST_ORG, max_page_size=1)
-    yield client
-    client.close()
 
 
 def get(client: Client, url: str) -> Reply:

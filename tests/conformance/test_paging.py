@@ -221,13 +221,6 @@ def test_rows_coming_and_going(postgres_server: Server, worker: str) -> None:
 # --- tokens ---
 
 
-@pytest.fixture(scope="module")
-def link(recorded: Client) -> str:
-    first = recorded.get("Quotes?$select=id&$orderby=status&$filter=id gt 1", prefer="maxpagesize=10")
-    url: str = first.json["@odata.nextLink"]
-    return url
-
-
 def refused(reply: Reply) -> bool:
     return reply.status == 400 and reply.error["code"] in ("InvalidToken", "InvalidOption", "UrlSyntaxError")
 

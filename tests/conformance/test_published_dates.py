@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import psycopg
 import pytest
 
-from odata.exposure import Exposure
 from tests.conformance.serving import Client
 from tests.models import everything
 
@@ -31,26 +28,6 @@ DATES = ("Edm.Date", "Edm.DateTimeOffset")
 """As text a date does not compare with a point in time."""
 
 
-def keyed_by_date() -> Exposure:
-    """`everything` whose wide rows have a date in their key."""
-    properties = tuple(
-        replace(item, nullable=False) if item.name == "P05" else item for item in everything.WIDE.properties
-    )
-    wide = replace(everything.WIDE, key=("Id", "P05"), properties=properties)
-    return replace(everything.EXPOSURE, sets=(*everything.EXPOSURE.sets[:-1], wide))
-
-
-@pytest.fixture(scope="module", params=["Edm.Date", "Edm.DateTimeOffset", "Edm.String"])
-def dated(request: pytest.FixtureRequest, everything_url: str) -> Iterator[Client]:
-    """A service of the salesforce profile for each type that a Date may be published as."""
-    client = Client(
-        everything_url, keyed_by_date(), org=everything.FIRST_ORG, profile="salesforce",
-        salesforce_date_type=request.param,
-    )  # fmt: skip
-    yield client
-    client.close()
-
-
 def published_as(client: Client) -> str:
     return client.settings.salesforce_date_type
 
@@ -62,7 +39,7 @@ def found(client: Client, condition: str) -> list[Any]:
 def truth(client: Client, condition: str) -> list[Any]:
     with psycopg.connect(client.settings.database_url, options="-c TimeZone=UTC") as connection:
         rows = connection.execute(
-            "SELECT id FROM everything.thing WHERE tenant = %s AND gone_at IS NULL "  # noqa: S608
+            "SELECT id FROM everything.thing WHERE tenant = %s AND gone_at IS NULL "  # noqa: S608 -- words of a test
             f"AND ({condition}) ORDER BY id",
             (everything.FIRST_ORG,),
         )

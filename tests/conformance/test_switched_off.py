@@ -24,11 +24,6 @@ from tests.conformance.collected import Conformance, collected
 from tests.conformance.serving import Client
 from tests.conformance.switches.switch import named_by
 from tests.conformance.switches.table import SEEN_WITHOUT_THE_SERVICE, SWITCHES
-from tests.conformance.test_collation import things_by_icu  # noqa: F401, fixtures that the tests ask for
-from tests.conformance.test_nested_it import by_one  # noqa: F401
-from tests.conformance.test_paging import link  # noqa: F401
-from tests.conformance.test_published_dates import dated  # noqa: F401
-from tests.conformance.test_two_orgs import pair  # noqa: F401
 from tests.conformance.truth import cases, check, title
 from tests.models import everything
 
@@ -89,7 +84,7 @@ def test_red_without_on_a_server(name: str, request: pytest.FixtureRequest, seed
 @pytest.mark.parametrize("name", _seen_with("pair"))
 def test_red_without_among_two_orgs(
     name: str,
-    pair: dict[str, tuple[Client, Client]],  # noqa: F811, the fixture
+    pair: dict[str, tuple[Client, Client]],
     request: pytest.FixtureRequest,
 ) -> None:
     _all_red(name, request, {"pair": pair})
@@ -99,7 +94,7 @@ def test_red_without_among_two_orgs(
 @pytest.mark.parametrize("name", _seen_with("dated"))
 def test_red_without_among_dates(
     name: str,
-    dated: Client,  # noqa: F811, the fixture
+    dated: Client,
     request: pytest.FixtureRequest,
 ) -> None:
     _all_red(name, request, {"dated": dated})

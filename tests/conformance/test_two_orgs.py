@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
-import psycopg
 import pytest
 
-from local.servers import Server
+from tests.conformance.conftest import other_org
 from tests.conformance.serving import Client
 from tests.conformance.truth import ask, cases
 from tests.models import everything
 
-TABLES = {
-    "everything": ("tenant", ("thing", "pair", "pair_note", "odd_key", "wide")),
-    "gateway": ("org_id", ("job_item", "quote_event", "quote_line", "quote", "job", "discount_rule")),
-}
-ORGS = (everything.FIRST_ORG, everything.SECOND_ORG)
 MORE_URLS = (
     "Quotes",
     "Quotes?$expand=*",
@@ -38,47 +31,6 @@ MORE_URLS = (
     "Quotes?$filter=RevisedFrom ne null&$select=Id&$expand=RevisedFrom($select=Id)",
     "Quotes?$expand=Lines/$count,Events/$ref&$top=30",
 )
-
-
-@pytest.fixture(scope="module", params=ORGS)
-def pair(
-    request: pytest.FixtureRequest,
-    postgres_server: Server,
-    worker: str,
-    everything_url: str,
-    seeded_url: str,
-    template_database: str,
-) -> Iterator[dict[str, tuple[Client, Client]]]:
-    """For each service: the client over mixed rows and the client over one org's rows alone."""
-    org = request.param
-    names = {"everything": f"{worker}_alone_e", "gateway": f"{worker}_alone_g"}
-    for name in names.values():
-        postgres_server.drop_database(name)
-    alone = {
-        "everything": postgres_server.create_database(names["everything"]),
-        "gateway": postgres_server.create_database(names["gateway"], template=template_database),
-    }
-    with psycopg.connect(alone["everything"]) as connection:
-        everything.create(connection)
-    for schema, (column, tables) in TABLES.items():
-        with psycopg.connect(alone[schema]) as connection:
-            for table in tables:
-                connection.execute("SELECT set_config('app.org_id', %s, true)", (_other(org),))
-                connection.execute(f"DELETE FROM {schema}.{table} WHERE {column} <> %s", (org,))  # noqa: S608
-    made = {
-        "things": [Client(url, everything.EXPOSURE, org=org) for url in (everything_url, alone["everything"])],
-        "gateway": [Client(url, org=org) for url in (seeded_url, alone["gateway"])],
-    }
-    yield {name: (mixed, single) for name, (mixed, single) in made.items()}
-    for clients in made.values():
-        for client in clients:
-            client.close()
-    for name in names.values():
-        postgres_server.drop_database(name)
-
-
-def _other(org: str) -> str:
-    return ORGS[1 - ORGS.index(org)]
 
 
 def test_every_url_of_the_suite(pair: dict[str, tuple[Client, Client]]) -> None:
@@ -104,7 +56,7 @@ def test_no_row_of_the_other_org(pair: dict[str, tuple[Client, Client]]) -> None
     ):
         text = json.dumps(mixed.get(url).json, default=str)
         assert f'"{label} ' in text and f"{foreign} " not in text
-    other = mixed.as_org(_other(mixed.principal.org_id))
+    other = mixed.as_org(other_org(mixed.principal.org_id))
     assert mixed.get("Things(1)/Name/$value").text == f"{label} 1"
     assert other.get("Things(1)/Name/$value").text == f"{foreign} 1"
     assert mixed.get("Things(1)/Name/$value").text == f"{label} 1"
