@@ -6,9 +6,9 @@ import asyncio
 import socket
 import threading
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from applink.authorizations import Orgs
 from applink.errors import (
@@ -58,13 +58,15 @@ class Canary:
         self._socket.close()
 
 
-class Lookup:
+class Lookup(AbstractResolver):
     """A name server that says now this, now that."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = list(addresses)
 
-    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[Any]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
         address = self.addresses.pop(0) if len(self.addresses) > 1 else self.addresses[0]
         return [{"hostname": host, "host": address, "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}]
 
@@ -75,7 +77,7 @@ class Lookup:
 def test_a_name_that_leads_home_is_not_connected_to(simulator: Simulator) -> None:
     """DNS rebinding: whatever an earlier look-up said, the one that is connected to is the one that is checked."""
     canary = Canary()
-    orgs = Orgs(test_domains=(simulator.url,), resolver=lambda: Lookup("127.0.0.1"))  # type: ignore[arg-type, return-value]
+    orgs = Orgs(test_domains=(simulator.url,), resolver=lambda: Lookup("127.0.0.1"))
     try:
         there = f"https://acme.my.salesforce.com:{canary.port}"
         org = orgs.of_caller(replace(caller_of(simulator, "ann"), domain_url=there))
@@ -93,7 +95,7 @@ def test_a_name_that_leads_home_is_not_connected_to(simulator: Simulator) -> Non
 
 
 def test_the_look_up_that_counts_is_the_last_one(simulator: Simulator) -> None:
-    guard = Guard(frozenset({"localhost"}), Lookup("93.184.216.34", "10.0.0.7"))  # type: ignore[arg-type]
+    guard = Guard(frozenset({"localhost"}), Lookup("93.184.216.34", "10.0.0.7"))
 
     async def work() -> None:
         assert (await guard.resolve("acme.my.salesforce.com"))[0]["host"] == "93.184.216.34"

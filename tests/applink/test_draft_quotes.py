@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import func, insert, update
 
 from applink.org import Org
 from models.database import set_org
@@ -62,16 +62,15 @@ def test_two_with_different_keys_at_once_make_one_draft(shop: Shop, ann: Org, si
             values = {"org_id": ann.org_id, "gateway_key": order.gateway_key, "opportunity_id": opportunity}
             connection.execute(insert(intent).values(**values, operation="createQuote"))
 
-    def settle(order: Any, change: str) -> None:
+    def settle(order: Any, **changes: Any) -> None:
         with shop.engine.begin() as connection:
             set_org(connection, ann.org_id)
-            statement = f"UPDATE gateway.intent SET {change} WHERE gateway_key = :key"  # noqa: S608
-            connection.execute(text(statement), {"key": order.gateway_key})
+            connection.execute(update(intent).where(intent.c.gateway_key == order.gateway_key).values(**changes))
 
     def run(order: Any) -> Any:
-        made = shop.quotes.make(order, ann, deadline=soon(15), before_write=lambda: settle(order, "called_at = now()"))
+        made = shop.quotes.make(order, ann, deadline=soon(15), before_write=lambda: settle(order, called_at=func.now()))
         shop.store(made)
-        settle(order, "status = 'settled'")
+        settle(order, status="settled")
         return made
 
     with ThreadPoolExecutor(4) as pool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, insert, text, update
 
 from applink.drafts import Overtaken, Turn
 from applink.errors import Unavailable
@@ -33,17 +34,18 @@ def turn(engine: Engine, key: str) -> Turn:
     return Turn(engine=engine, org_id=ORG, opportunity_id=opportunity(1), gateway_key=key, deadline=ends)
 
 
-def end(engine: Engine, key: str, change: str = "status = 'settled'") -> None:
+def end(engine: Engine, key: str, **changes: Any) -> None:
+    """Its request has been answered. changes: of the intent instead."""
     with engine.begin() as connection:
         set_org(connection, ORG)
-        statement = f"UPDATE gateway.intent SET {change} WHERE gateway_key = :key"  # noqa: S608 -- words of a test
-        connection.execute(text(statement), {"key": key})
+        values = changes or {"status": "settled"}
+        connection.execute(update(intent).where(intent.c.gateway_key == key).values(**values))
 
 
 def test_a_turn_holds_no_connection_while_it_is_marked(engine: Engine) -> None:
     """`mark` takes one from the same pool: with as many requests as connections, all would wait for each other."""
     mine = turn(engine, "gw-1")
-    mine.begin(mine.wait(), lambda: end(engine, "gw-1", "attempts = 7"))
+    mine.begin(mine.wait(), lambda: end(engine, "gw-1", attempts=7))
     with engine.connect() as connection:
         row = connection.execute(text("SELECT attempts, called_at FROM gateway.intent")).one()
     assert row.attempts == 7 and row.called_at is not None

@@ -100,7 +100,8 @@ def test_each_failure_is_an_error_of_ours_and_survives_a_transaction(
     with pytest.raises(OperationError) as failed, seeded_engine.begin():
         ask(work_org, simulator)
     assert (type(failed.value), failed.value.code) == (kind, code or kind.__name__)
-    shown = f"{failed.value!r} {failed.value.message} {caplog.text} {work_org!r} {work_org._known!r}"  # type: ignore[attr-defined]
+    within = vars(work_org)["_known"]
+    shown = f"{failed.value!r} {failed.value.message} {caplog.text} {work_org!r} {within!r}"
     assert simulator.caller("worker").access_token not in shown
     assert failed.value.__cause__ is None and failed.value.__context__ is None
 

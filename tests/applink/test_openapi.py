@@ -32,7 +32,7 @@ def test_the_contract_is_reviewed_as_a_file(audience: Audience, golden: Callable
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_the_contract_is_valid_and_can_be_published(audience: Audience) -> None:
     document = openapi.document(audience)
-    validate(document)  # type: ignore[arg-type]
+    validate(document)
     assert yaml.safe_load(openapi.text(audience)) == document
     assert openapi_lint.findings(document, text=openapi.text(audience)) == []
 

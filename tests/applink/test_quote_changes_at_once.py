@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import QueuePool
 
 from applink import intents, jobs, quote_leases
 from applink.errors import (
@@ -23,7 +24,9 @@ from tests.applink.quoting import Shop, agree
 @pytest.mark.parametrize("wanted", CHANGES)
 def test_no_connection_is_held_while_the_org_is_asked(shop: Shop, ann: Org, made: Made, wanted: dict[str, Any]) -> None:
     held: list[int] = []
-    between: Any = Between(ann, before=lambda: held.append(shop.engine.pool.checkedout()))  # type: ignore[attr-defined]
+    pool = shop.engine.pool
+    assert isinstance(pool, QueuePool)
+    between: Any = Between(ann, before=lambda: held.append(pool.checkedout()))
     change(shop, between, made, **wanted)
     delete(shop, between, made)
     assert len(held) >= 5 and set(held) == {0}

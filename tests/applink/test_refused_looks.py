@@ -127,8 +127,8 @@ def test_an_item_that_was_called_is_looked_for(
     (one,) = new_ids(simulator, 1)
     simulator.fault("POST /composite/graph", cut=True, after=True)
     refuse_from(simulator, READS_OF_MAKE, 4 if wall == "query" else 1)
-    walled = Walled(orgs, simulator, times=3 if wall == "authorization" else 0)
-    with working(engine, walled, name="w1"):  # type: ignore[arg-type]
+    walled: Any = Walled(orgs, simulator, times=3 if wall == "authorization" else 0)
+    with working(engine, walled, name="w1"):
         done = ended(engine, org_id, submit(engine, org_id, [one]))
     assert (done.status, done.quote_count, walled.left) == ("completed", 1, 0)
     quotes_of(engine, simulator, [one])

@@ -8,8 +8,9 @@ database.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
+from typing import TypeVar
 from urllib.parse import quote
 
 from odata.edm.model import EntitySet, EnumType, Model, Property
@@ -89,6 +90,9 @@ HEADERS: tuple[dict[str, str], ...] = (
     {"accept-encoding": "gzip"}, {"accept-encoding": "gzip;q=0, *"}, {"odata-maxversion": "x"},
     {"accept-charset": "utf-7"},
 )  # fmt: skip
+
+
+T = TypeVar("T")
 
 
 class UrlMaker:
@@ -337,5 +341,5 @@ class UrlMaker:
     def _rarely(self, chance: float) -> bool:
         return self.random.random() < chance
 
-    def _choice(self, among):  # type: ignore[no-untyped-def]
+    def _choice(self, among: Sequence[T]) -> T:
         return among[self.random.randrange(len(among))]

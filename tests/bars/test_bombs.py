@@ -10,6 +10,7 @@ from time import perf_counter, thread_time
 
 import pytest
 
+from odata.plan.limits import Profile
 from tests.bars.test_hostile_urls import complaint
 from tests.conformance.serving import Client
 
@@ -135,8 +136,8 @@ def test_a_bomb_is_refused_quickly(quotes: Client, name: str) -> None:
     ids=["1,000 ids", "1,000 texts", "1,000 mixed", "in 2,000 numbers", "in 2,000 ids"],
 )
 @pytest.mark.parametrize("profile", ["strict", "salesforce"])
-def test_wide_filters_are_answered(quotes: Client, options: str, profile: str) -> None:
-    caller = quotes.as_org(quotes.principal.org_id, profile=profile)  # type: ignore[arg-type]
+def test_wide_filters_are_answered(quotes: Client, options: str, profile: Profile) -> None:
+    caller = quotes.as_org(quotes.principal.org_id, profile=profile)
     milliseconds, walls = [], []
     for attempt in range(4):
         started, cpu_started = perf_counter(), thread_time()

@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from odata.plan.limits import Profile
 from tests.bars.hostile_urls import HEADERS, UrlMaker
 from tests.conformance.serving import Client, Reply
 
@@ -27,7 +28,7 @@ LEAKS = re.compile(
 @pytest.mark.parametrize("kind", ["url", "mutated"])
 @pytest.mark.parametrize("exposure", ["quotes", "things"])
 def test_a_hostile_url_is_answered_or_refused(
-    exposure: str, kind: str, profile: str, request: pytest.FixtureRequest
+    exposure: str, kind: str, profile: Profile, request: pytest.FixtureRequest
 ) -> None:
     _fuzz(request.getfixturevalue(exposure), kind, profile, seed=2, number=125)
 
@@ -37,13 +38,13 @@ def test_a_hostile_url_is_answered_or_refused(
 @pytest.mark.parametrize("kind", ["url", "mutated"])
 @pytest.mark.parametrize("exposure", ["quotes", "things"])
 def test_10_000_hostile_urls_of_each_kind(
-    exposure: str, kind: str, profile: str, request: pytest.FixtureRequest
+    exposure: str, kind: str, profile: Profile, request: pytest.FixtureRequest
 ) -> None:
     _fuzz(request.getfixturevalue(exposure), kind, profile, seed=2026, number=2500)
 
 
-def _fuzz(client: Client, kind: str, profile: str, *, seed: int, number: int) -> None:
-    caller = client.as_org(client.principal.org_id, profile=profile)  # type: ignore[arg-type]
+def _fuzz(client: Client, kind: str, profile: Profile, *, seed: int, number: int) -> None:
+    caller = client.as_org(client.principal.org_id, profile=profile)
     random = Random(f"{seed} {kind} {profile}")
     make = getattr(UrlMaker(client.service.face(caller.principal).model, random), kind)
     statuses: Counter[int] = Counter()

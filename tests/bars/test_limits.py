@@ -18,6 +18,7 @@ from odata.plan.limits import Limits
 from tests.bars.raw_socket import Answer, exchange
 from tests.bars.test_hostile_urls import complaint
 from tests.conformance.serving import Client
+from tests.conftest import StartGateway
 from tests.models import everything
 
 DEEP = "RevisedFrom($expand=RevisedFrom)"
@@ -139,14 +140,13 @@ HEAD = b"GET /odata/v4/Quotes?$top=1&$select=Id HTTP/1.1\r\nHost: x\r\nConnectio
 
 
 @pytest.fixture(scope="module")
-def small(gateway_server, seeded_url: str) -> int:  # type: ignore[no-untyped-def]
+def small(gateway_server: StartGateway, seeded_url: str) -> int:
     """A server with limits of its own."""
-    port: int = gateway_server(
+    return gateway_server(
         seeded_url, ODATA_AUTH="anonymous", ANONYMOUS_ORG=everything.FIRST_ORG, REQUEST_LINE_BYTES="1100",
         HEADER_FIELD_BYTES="1200",
         HEADER_FIELDS="20", QUERY_BODY_BYTES="1500", REQUESTS_PER_SECOND="40", INFLATE_RATIO="2",
     ).port  # fmt: skip
-    return port
 
 
 def _line(total: int) -> bytes:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from local import web
+from local.servers import Server
 from models import credential, database
 from tests.bars.raw_socket import Answer, exchange
 from tests.models import everything
@@ -32,8 +33,8 @@ FIELDS = {"at", "request_id", "method", "status", "org", "who", "options", "byte
 
 @pytest.fixture(scope="module")
 def server(
-    postgres_server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[web.Web, str, str]]:  # type: ignore[no-untyped-def]
+    postgres_server: Server, template_database: str, worker: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[web.Web, str, str]]:
     """A server, its database, a bearer token."""
     folder, name = tmp_path_factory.mktemp("log"), f"{worker}_log"
     postgres_server.drop_database(name)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from local.servers import Server
 from local.web import Web
@@ -25,12 +26,12 @@ pytestmark = pytest.mark.slow
 
 QUOTES = 100_000
 MOST_BYTES = 8_000_000
-MORE_LINES = """
+MORE_LINES = sql.SQL("""
 INSERT INTO gateway.quote_line (id, org_id, quote_id, line_number, name, description, quantity, unit_price, total_price)
-SELECT gen_random_uuid(), q.org_id, q.id, 100 + n, 'Line ' || n, {description}, n, 1.5, n * 1.5
+SELECT gen_random_uuid(), q.org_id, q.id, {after} + n, 'Line ' || n, {description}, n, 1.5, n * 1.5
 FROM (SELECT * FROM gateway.quote WHERE org_id = %(org)s ORDER BY created_at DESC LIMIT %(quotes)s) AS q,
      generate_series(1, %(lines)s) AS n
-"""
+""")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def large_url(postgres_server: Server, worker: str) -> Iterator[str]:
     with psycopg.connect(url) as connection:
         connection.execute("SELECT set_config('app.org_id', %s, true)", (everything.FIRST_ORG,))
         values = {"org": everything.FIRST_ORG, "quotes": QUOTES, "lines": 10}
-        connection.execute(MORE_LINES.format(description="'to be expanded'"), values)  # type: ignore[arg-type]
+        connection.execute(MORE_LINES.format(after=100, description="to be expanded"), values)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE) gateway.quote_line")
     yield url
@@ -135,9 +136,9 @@ def test_a_web_process_stays_small(large: Web, large_url: str) -> None:
     """Pages of 2,000 rows of all columns, and 2,000 lines of 32,000 characters, for a minute with eight clients."""
     with psycopg.connect(large_url) as connection:
         connection.execute("SELECT set_config('app.org_id', %s, true)", (everything.FIRST_ORG,))
-        description = "repeat('wide ', 6399) || n"
+        wide = sql.SQL("repeat('wide ', 6399) || n")
         values = {"org": everything.FIRST_ORG, "quotes": 200, "lines": 10}
-        connection.execute(MORE_LINES.replace("100 + n", "500 + n").format(description=description), values)  # type: ignore[arg-type]
+        connection.execute(MORE_LINES.format(after=500, description=wide), values)
     urls = [
         "Quotes",
         "Quotes?$count=true&$top=2001",

@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from tests.bars.raw_socket import read, received
+from tests.bars.raw_socket import Answer, read, received
 
 HEAD = b"POST /odata/v4/Quotes/$query HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
 HIDDEN = b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -150,5 +150,5 @@ def test_other_methods_are_refused(gateway_port: int, method: str) -> None:
         assert "GET" in answer.headers["allow"]
 
 
-def _get(port: int, target: str, header: str = "X: y"):  # type: ignore[no-untyped-def]
+def _get(port: int, target: str, header: str = "X: y") -> Answer:
     return read(received(port, f"GET {target} HTTP/1.1\r\nHost: x\r\n{header}\r\nConnection: close\r\n\r\n".encode()))

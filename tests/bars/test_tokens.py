@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from odata.plan.limits import Profile
 from tests.bars.test_hostile_urls import complaint
 from tests.conformance.serving import ROOT, Client
 from tests.models import everything
@@ -109,10 +110,10 @@ def test_a_token_of_another_caller_is_refused(quotes: Client, links: list[str], 
 
 
 @pytest.mark.parametrize("profile", ["strict", "salesforce"])
-def test_pages_of_every_org_are_its_own(quotes: Client, profile: str) -> None:
+def test_pages_of_every_org_are_its_own(quotes: Client, profile: Profile) -> None:
     seen = []
     for org in (everything.FIRST_ORG, everything.SECOND_ORG):
-        caller = quotes.as_org(org, profile=profile)  # type: ignore[arg-type]
+        caller = quotes.as_org(org, profile=profile)
         ids = [
             row["Id"]
             for page in caller.pages("Quotes?$select=Id&$orderby=Status", prefer="maxpagesize=50")

@@ -54,13 +54,14 @@ def rows(database_url: str, service: str, org: str, statement: str) -> list[dict
             where = [f"{org_column} = '{org}'"] if (table,) in columns else []
             where += [conditions[table]] if table in conditions else []
             connection.execute(
-                f'CREATE TEMP VIEW "{table}" AS SELECT * FROM {schema}."{table}" '  # noqa: S608
+                f'CREATE TEMP VIEW "{table}" AS SELECT * FROM {schema}."{table}" '  # noqa: S608 -- words of a test
                 + ("WHERE " + " AND ".join(where) if where else "")
             )
-        answer = connection.execute(f"SELECT json_agg(t)::text FROM ({statement}) AS t").fetchone()  # noqa: S608
+        answer = connection.execute(f"SELECT json_agg(t)::text FROM ({statement}) AS t").fetchone()  # noqa: S608 -- words of a test
         connection.rollback()
     assert answer is not None
-    return json.loads(answer[0] or "[]", parse_float=Decimal)  # type: ignore[no-any-return]
+    stated: list[dict[str, Any]] = json.loads(answer[0] or "[]", parse_float=Decimal)
+    return stated
 
 
 def ask(client: Client, case: dict[str, Any]) -> Reply:

@@ -26,7 +26,7 @@ def rows_of(table: Table) -> dict[str, list[dict[str, Any]]]:
         deleted = f"AND {exposed.deleted_column} IS NULL" if exposed.deleted_column else ""
         with table.connection.cursor(row_factory=dict_row) as cursor:
             cursor.execute(
-                f"SELECT * FROM everything.{exposed.table} WHERE tenant = '{everything.FIRST_ORG}' {deleted}"  # noqa: S608
+                f"SELECT * FROM everything.{exposed.table} WHERE tenant = '{everything.FIRST_ORG}' {deleted}"  # noqa: S608 -- names of the model
             )
             found[entity_set.name] = [
                 {entry.name: row[entry.exposed.column] for entry in entity_set.properties.values()} for row in cursor

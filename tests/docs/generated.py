@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Iterator
@@ -40,13 +41,17 @@ def replaced(readme: str) -> str:
     for name, text in sections().items():
         readme, found = re.subn(
             rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)",
-            lambda match, text=text: f"{match[1]}{text}\n{match[2]}",  # type: ignore[misc]
+            functools.partial(_between, text),
             readme,
             flags=re.DOTALL,
         )
         if found != 1:
             raise ValueError(f"README.md has {found} sections between the markers of '{name}'")
     return readme
+
+
+def _between(text: str, match: re.Match[str]) -> str:
+    return f"{match[1]}{text}\n{match[2]}"
 
 
 def options() -> str:

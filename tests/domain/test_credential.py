@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -94,8 +95,9 @@ def test_expired(connection: Connection) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(connection: Connection, wrong: dict[str, str]) -> None:
+    given: dict[str, Any] = {"org_id": ORG, **wrong}
     with pytest.raises(IntegrityError):
-        credential.create(connection, **{"org_id": ORG} | wrong)  # type: ignore[arg-type]
+        credential.create(connection, **given)
 
 
 @pytest.mark.parametrize("username", ["", "nobody", "n\x00ul", "'; --", "é", "x" * 10_000])

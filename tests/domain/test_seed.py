@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
 
 import models
+from local.servers import Server
 from models import migrating, seed
 from models.job import CALLBACK_STATUSES, JOB_STATUSES
 from models.job_item import ITEM_STATUSES
@@ -23,7 +26,7 @@ ORDER BY 1
 
 def rows(url: str, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url) as connection:
-        return connection.execute(query).fetchall()  # type: ignore[arg-type]
+        return connection.execute(query.encode()).fetchall()
 
 
 def test_the_same_rows_and_schema_by_either_way(
@@ -49,7 +52,7 @@ def test_a_database_with_rows_is_left_alone(seeded_url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def varied_url(postgres_server, worker: str):  # type: ignore[no-untyped-def]
+def varied_url(postgres_server: Server, worker: str) -> Iterator[str]:
     """Enough quotes for the rare values."""
     name = f"{worker}_varied"
     postgres_server.drop_database(name)
@@ -64,7 +67,7 @@ def test_every_shown_nullable_column_is_null_somewhere(varied_url: str) -> None:
     for entry in models.SETS:
         for item in entry.properties:
             if item.nullable and entry.table not in ("discount_rule", "quote_total"):
-                query = f'SELECT count(*) FILTER (WHERE "{item.column}" IS NULL), count(*) FROM gateway.{entry.table}'  # noqa: S608
+                query = f'SELECT count(*) FILTER (WHERE "{item.column}" IS NULL), count(*) FROM gateway.{entry.table}'  # noqa: S608 -- names of the model
                 nulls, total = rows(varied_url, query)[0]
                 assert 0 < int(str(nulls)) < int(str(total)), (entry.name, item.name)
 
@@ -86,7 +89,7 @@ def test_varied_as_real_data(varied_url: str) -> None:
         ("job_item", "status", ITEM_STATUSES),
         ("quote", "sync_status", SYNC_STATUSES),
     ):
-        found = rows(varied_url, f"SELECT DISTINCT {column} FROM gateway.{table}")  # noqa: S608
+        found = rows(varied_url, f"SELECT DISTINCT {column} FROM gateway.{table}")  # noqa: S608 -- names of the model
         assert {row[0] for row in found} == set(expected), (table, column)
 
 

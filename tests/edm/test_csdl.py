@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from typing import Literal as OneOf
 
 import pytest
@@ -101,8 +102,9 @@ def _schema(folder: Path) -> etree.XMLSchema:
     return etree.XMLSchema(etree.fromstring(text, base_url=f"{folder.as_uri()}/"))
 
 
-def document(exposure: Exposure, *, features: Features = FEATURES, **options: object) -> etree._Element:
-    return etree.fromstring(metadata_document(build(exposure), **{"version": "4.0", **options}, features=features))  # type: ignore[arg-type]
+def document(exposure: Exposure, *, features: Features = FEATURES, **options: Any) -> etree._Element:
+    given = {"version": "4.0", "features": features, **options}
+    return etree.fromstring(metadata_document(build(exposure), **given))
 
 
 def value(tree: etree._Element, target: str, term: str) -> str | None:

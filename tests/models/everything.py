@@ -345,7 +345,7 @@ def _create_wide(connection: psycopg.Connection[Any]) -> None:
         for number in numbers
     )
     connection.execute(
-        "CREATE TABLE everything.wide "  # noqa: S608
+        "CREATE TABLE everything.wide "  # noqa: S608 -- names of the model
         f'(tenant varchar(18) COLLATE "C" NOT NULL, id bigint NOT NULL, {columns}, PRIMARY KEY (tenant, id));'
         f"INSERT INTO everything.wide SELECT tenant, n, {values} FROM generate_series(1, 50) AS n, "
         f"(VALUES ('{FIRST_ORG}'), ('{SECOND_ORG}')) AS org (tenant);"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,17 @@ from odata.errors import InvalidLiteral, ODataError
 from odata.exposure import Exposure
 from odata.functions import FUNCTIONS, UNSUPPORTED
 from odata.plan.bind import bind
-from odata.plan.bound import Comparison, Logic, Membership, OfEntity, PropertyValue, Value, Variable, nullable, type_of
+from odata.plan.bound import (
+    Comparison,
+    Logic,
+    Membership,
+    OfEntity,
+    PropertyValue,
+    Value,
+    Variable,
+    nullable,
+    type_of,
+)
 from odata.plan.limits import Limits, Profile
 from odata.plan.literals import key_value
 from odata.plan.orderby import total_order
@@ -142,8 +153,9 @@ def test_equalities_of_one_property_become_one_membership() -> None:
 def test_one_variable_for_all_uses_of_a_navigation_property() -> None:
     bound = plan("$filter=Parent/Name eq 'a' and Parent/Int32 gt 1").bound
     assert isinstance(bound, Logic)
-    variables = {side.left.variable for side in bound.operands if isinstance(side, Comparison)}  # type: ignore[union-attr]
-    assert len(variables) == 1
+    sides = [side.left for side in bound.operands if isinstance(side, Comparison)]
+    variables = {side.variable for side in sides if isinstance(side, PropertyValue)}
+    assert len(sides) == 2 and len(variables) == 1
 
 
 def test_types_and_nulls() -> None:
@@ -345,10 +357,10 @@ def only(text: str) -> Expression:
     return items[0].expression
 
 
-def with_first_property(exposure: Exposure, **changes: object) -> Model:
+def with_first_property(exposure: Exposure, **changes: Any) -> Model:
     """The model of an exposure whose first property is another."""
     first = exposure.sets[0]
-    changed = replace(first.properties[0], **changes)  # type: ignore[arg-type]
+    changed = replace(first.properties[0], **changes)
     return build(
         replace(exposure, sets=(replace(first, properties=(changed, *first.properties[1:])), *exposure.sets[1:]))
     )

@@ -6,7 +6,7 @@ import http.client
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -23,6 +23,8 @@ from simulator.rows import Progress, Rows
 from simulator.running import Simulator, running
 from tests.simulator.small_gateway import SmallGateway
 from tests.simulator.stand_in import StandIn, listening
+
+Sim = Callable[..., Result]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,17 +152,17 @@ def test_a_callback_that_does_not_come(apex: Apex, gateway: SmallGateway) -> Non
 
 
 @pytest.fixture
-def sim(place: Place, gateway: SmallGateway) -> Iterator[object]:
+def sim(place: Place, gateway: SmallGateway) -> Sim:
     """`gateway sim ...` at this place."""
 
     def run(*words: str) -> Result:
         at = ("--simulator", place.org.url, "--gateway", place.listener.url, "--mesh", place.simulator.mesh_url)
         return CliRunner().invoke(main, ["sim", *at, *words])
 
-    yield run
+    return run
 
 
-def test_invoke_create_quote(sim, apex: Apex) -> None:  # type: ignore[no-untyped-def]
+def test_invoke_create_quote(sim: Sim, apex: Apex) -> None:
     [opportunity] = apex.org.opportunities("ann", 1)
     result = sim("invoke", "createQuote", "--opportunity", opportunity)
     assert result.exit_code == 0, result.output
@@ -168,21 +170,21 @@ def test_invoke_create_quote(sim, apex: Apex) -> None:  # type: ignore[no-untype
     assert result.output.endswith("ok     1 asked, 1 new in the org, 1 rows\n")
 
 
-def test_invoke_create_quotes(sim) -> None:  # type: ignore[no-untyped-def]
+def test_invoke_create_quotes(sim: Sim) -> None:
     result = sim("invoke", "createQuotes", "--count", "3")
     assert result.exit_code == 0, result.output
     assert "createQuotes 3" in result.output and 'callback {\n  "jobId"' in result.output
     assert result.output.endswith("ok     3 asked, 3 in the org, 3 rows, 1 callback\n")
 
 
-def test_invoke_says_what_is_wrong(sim, gateway: SmallGateway) -> None:  # type: ignore[no-untyped-def]
+def test_invoke_says_what_is_wrong(sim: Sim, gateway: SmallGateway) -> None:
     gateway.wrong = "no-callback"
     result = sim("invoke", "createQuotes", "--count", "3")
     assert result.exit_code == 1
     assert "WRONG  the callback came 0 times\n" in result.output
 
 
-def test_invoke_shows_a_refusal(sim, gateway: SmallGateway) -> None:  # type: ignore[no-untyped-def]
+def test_invoke_shows_a_refusal(sim: Sim, gateway: SmallGateway) -> None:
     gateway.wrong = "refused"
     for operation in ("createQuote", "createQuotes"):
         result = sim("invoke", operation, "--count", "1")
@@ -190,14 +192,14 @@ def test_invoke_shows_a_refusal(sim, gateway: SmallGateway) -> None:  # type: ig
         assert result.output.splitlines()[-5].startswith("409 ") and '"SetupRequired"' in result.output
 
 
-def test_invoke_sends_the_same_bytes_again(sim, place: Place) -> None:  # type: ignore[no-untyped-def]
+def test_invoke_sends_the_same_bytes_again(sim: Sim, place: Place) -> None:
     result = sim("invoke", "createQuote", "--count", "1", "--times", "3", "--through", "direct")
     assert result.exit_code == 0, result.output
     one, *others = place.listener.arrived
     assert others == [one, one]
 
 
-def test_invoke_sends_nonsense(sim, place: Place, gateway: SmallGateway) -> None:  # type: ignore[no-untyped-def]
+def test_invoke_sends_nonsense(sim: Sim, place: Place, gateway: SmallGateway) -> None:
     gateway.wrong = "refused"
     result = sim("invoke", "getJob", "--body", '{"jobId": "x"}', "--context", "no-user", "--user", "ben")
     assert result.exit_code == 1
@@ -215,7 +217,7 @@ def test_invoke_sends_nonsense(sim, place: Place, gateway: SmallGateway) -> None
         (("invoke", "getJob", "--body", "[1]"), "--body must be a JSON object"),
     ],
 )
-def test_trouble_is_one_line(sim, words: tuple[str, ...], line: str) -> None:  # type: ignore[no-untyped-def]
+def test_trouble_is_one_line(sim: Sim, words: tuple[str, ...], line: str) -> None:
     result = sim(*words)
     assert result.exit_code == 1 and line in result.output and len(result.output.splitlines()) == 1
 
@@ -226,7 +228,7 @@ def test_no_simulator_is_one_line() -> None:
     assert result.output.startswith("Error: the simulator at http://127.0.0.1:1 does not answer:")
 
 
-def test_faults_requests_and_reset(sim, apex: Apex, ann: Caller) -> None:  # type: ignore[no-untyped-def]
+def test_faults_requests_and_reset(sim: Sim, apex: Apex, ann: Caller) -> None:
     assert sim("faults", "GET /query", "--status", "503", "--times", "1").exit_code == 0
     with pytest.raises(NoOrg, match="503"):
         apex.org.query(ann, "SELECT Id FROM Opportunity LIMIT 1")

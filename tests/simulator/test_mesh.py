@@ -7,8 +7,9 @@ import gzip
 import http.client
 import json
 import socket
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from email.message import Message
 
 import pytest
 
@@ -27,7 +28,17 @@ ANN = Caller(
 )
 BYPASS = ("/odata", "/odata/*", "/healthcheck", "/readiness", "/")
 NOWHERE = Mesh(target="http://127.0.0.1:1", addon_url="http://127.0.0.1:1", addon_token="", rules=Rules())
-Send = Callable[..., http.client.HTTPResponse]
+Headers = Mapping[str, str] | Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    headers: Message
+    content: bytes
+
+
+Send = Callable[..., Answer]
 
 
 @pytest.fixture(scope="module")
@@ -62,20 +73,18 @@ def proxy(gateway: StandIn, addon: StandIn, listeners: tuple[StandIn, StandIn, M
 
 @pytest.fixture
 def send(proxy: MeshServer) -> Iterator[Send]:
-    """Requests over one connection, which stays open; the answer has been read as `.content`."""
+    """Requests over one connection, which stays open."""
     connection = http.client.HTTPConnection("127.0.0.1", proxy.server_port, timeout=10)
 
-    def ask(method: str, target: str, headers: object = (), body: bytes | None = None) -> http.client.HTTPResponse:
+    def ask(method: str, target: str, headers: Headers = (), body: bytes | None = None) -> Answer:
         connection.putrequest(method, target, skip_accept_encoding=True)
-        pairs = headers.items() if isinstance(headers, dict) else headers
-        for name, value in pairs:  # type: ignore[attr-defined]
+        for name, value in headers.items() if isinstance(headers, Mapping) else headers:
             connection.putheader(name, value)
         if body is not None:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
         answer = connection.getresponse()
-        answer.content = answer.read()  # type: ignore[attr-defined]
-        return answer
+        return Answer(status=answer.status, headers=answer.headers, content=answer.read())
 
     yield ask
     connection.close()
@@ -87,15 +96,10 @@ def invocation(**changes: str) -> dict[str, str]:
     return context.headers(ANN, Target(resource="/applink/createQuote"), request_id) | changes
 
 
-def content(answer: http.client.HTTPResponse) -> bytes:
-    read: bytes = answer.content  # type: ignore[attr-defined]
-    return read
-
-
 def test_an_invocation_is_proven_and_forwarded(send: Send, gateway: StandIn, addon: StandIn) -> None:
     headers = invocation()
     answer = send("POST", "/applink/createQuote?x=%2f", {**headers, "content-type": "application/json"}, b'{"a": 1}')
-    assert (answer.status, content(answer)) == (200, b"ok")
+    assert (answer.status, answer.content) == (200, b"ok")
     [asked], [arrived] = addon.arrived, gateway.arrived
     assert (asked.method, asked.target) == ("POST", "/addons/a1/invocations/authentication")
     assert asked.all("authorization") == ["Bearer addon-secret"]
@@ -156,7 +160,7 @@ def test_what_is_malformed_stays_outside(
 ) -> None:
     headers = {name: value for name, value in invocation(**changes).items() if value}
     answer = send("POST", "/applink/createQuote", headers, b"{}")
-    assert (answer.status, content(answer)) == (status, body)
+    assert (answer.status, answer.content) == (status, body)
     assert gateway.arrived == addon.arrived == []
 
 
@@ -182,7 +186,7 @@ def test_what_the_addon_says_decides(
 ) -> None:
     addon.speak = lambda request: Said(status=said, body=b"gone")
     answer = send("POST", "/applink/createQuote", invocation(), b"{}")
-    assert (answer.status, content(answer)) == (status, body)
+    assert (answer.status, answer.content) == (status, body)
     assert gateway.arrived == []
 
 
@@ -195,7 +199,7 @@ def test_an_addon_out_of_reach_is_500(proxy: MeshServer, gateway: StandIn, send:
 def test_a_gateway_out_of_reach_is_502(proxy: MeshServer, send: Send) -> None:
     proxy.mesh = replace(proxy.mesh, target=f"http://127.0.0.1:{closed_port()}")
     answer = send("GET", "/odata/v4/", {"x-request-id": "r-1"})
-    assert (answer.status, content(answer)) == (502, b"Failed to forward request r-1\n")
+    assert (answer.status, answer.content) == (502, b"Failed to forward request r-1\n")
 
 
 def test_a_data_action_is_asked_elsewhere(send: Send, gateway: StandIn, addon: StandIn) -> None:
@@ -263,7 +267,7 @@ def test_redirects_are_followed_inside(send: Send, gateway: StandIn, status: int
 
     gateway.speak = speak
     answer = send("POST", "/odata/v4", {"x-one": "1"}, b"{}")
-    assert (answer.status, content(answer)) == (200, b"there")
+    assert (answer.status, answer.content) == (200, b"there")
     last = gateway.arrived[-1]
     assert (last.method, last.body, last.all("x-one")) == (method, body, ["1"])
 
@@ -289,9 +293,9 @@ def test_gzip_that_nobody_asked_for_is_unpacked(send: Send, gateway: StandIn) ->
     gateway.speak = lambda request: Said(headers=(("Content-Encoding", "gzip"),), body=gzip.compress(b"plain"))
     answer = send("GET", "/odata/v4/")
     assert gateway.arrived[0].all("accept-encoding") == ["gzip"]
-    assert (content(answer), answer.headers["content-encoding"]) == (b"plain", None)
+    assert (answer.content, answer.headers["content-encoding"]) == (b"plain", None)
     packed = send("GET", "/odata/v4/", {"Accept-Encoding": "gzip"})
-    assert gzip.decompress(content(packed)) == b"plain" and packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.content) == b"plain" and packed.headers["content-encoding"] == "gzip"
 
 
 def test_answers_keep_repeated_headers_and_status(send: Send, gateway: StandIn) -> None:
@@ -304,11 +308,11 @@ def test_answers_keep_repeated_headers_and_status(send: Send, gateway: StandIn) 
 def test_head_and_empty_answers_leave_the_connection_usable(send: Send, gateway: StandIn) -> None:
     gateway.speak = lambda request: Said(body=b"12345")
     head = send("HEAD", "/odata/v4/")
-    assert (content(head), head.headers["content-length"]) == (b"", "5")
+    assert (head.content, head.headers["content-length"]) == (b"", "5")
     gateway.speak = lambda request: Said(status=204)
     assert send("DELETE", "/odata/v4/Quotes(1)").status == 204
     gateway.speak = lambda request: Said(body=b"again")
-    assert content(send("GET", "/odata/v4/")) == b"again"
+    assert send("GET", "/odata/v4/").content == b"again"
 
 
 def test_chunked_bodies_come_in_whole(proxy: MeshServer, gateway: StandIn) -> None:
@@ -330,7 +334,7 @@ def test_a_body_without_a_length_is_400(proxy: MeshServer, gateway: StandIn, hea
 
 
 def test_the_version_route_is_the_mesh_s_own(send: Send, gateway: StandIn) -> None:
-    assert content(send("GET", mesh.INFO_ROUTE)) == b"simulated"
+    assert send("GET", mesh.INFO_ROUTE).content == b"simulated"
     assert gateway.arrived == []
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from local.servers import Server
 from local.web import Web
 from tests.bars.raw_socket import received
+from tests.conftest import StartGateway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +22,11 @@ class Answer:
 
 
 @pytest.fixture(scope="module")
-def gateway(postgres_server, gateway_server, worker) -> Web:  # type: ignore[no-untyped-def]
+def gateway(postgres_server: Server, gateway_server: StartGateway, worker: str) -> Web:
     """No request reaches a table here: an empty database will do."""
     if not postgres_server.has_database(f"{worker}_empty"):
         postgres_server.create_database(f"{worker}_empty")
-    started: Web = gateway_server(postgres_server.url(f"{worker}_empty"))
-    return started
+    return gateway_server(postgres_server.url(f"{worker}_empty"))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,14 @@ from local.simulated import Simulated
 from local.trouble import Trouble
 from local.web import free_port
 
-LISTENS = "import socket, sys, time; s = socket.socket(); s.bind(('127.0.0.1', int(sys.argv[1]))); s.listen(); print(1, flush=True); time.sleep(60)"  # noqa: E501
+LISTENS = """
+import socket, sys, time
+s = socket.socket()
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.listen()
+print(1, flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture

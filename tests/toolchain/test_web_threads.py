@@ -9,19 +9,20 @@ import threading
 import psutil
 import pytest
 
+from local.servers import Server
 from local.web import Web
 from tests.bars.raw_socket import received
+from tests.conftest import StartGateway
 
 THREADS = 3
 
 
 @pytest.fixture(scope="module")
-def gateway(postgres_server, gateway_server, worker) -> Web:  # type: ignore[no-untyped-def]
+def gateway(postgres_server: Server, gateway_server: StartGateway, worker: str) -> Web:
     """One process of three threads; no request reaches a table."""
     if not postgres_server.has_database(f"{worker}_empty"):
         postgres_server.create_database(f"{worker}_empty")
-    started: Web = gateway_server(postgres_server.url(f"{worker}_empty"), WEB_CONCURRENCY="1", WEB_THREADS=str(THREADS))
-    return started
+    return gateway_server(postgres_server.url(f"{worker}_empty"), WEB_CONCURRENCY="1", WEB_THREADS=str(THREADS))
 
 
 def test_as_many_busy_clients_as_threads_keep_nobody_out(gateway: Web) -> None:

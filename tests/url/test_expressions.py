@@ -10,6 +10,7 @@ from odata.errors import BadRequest, LimitExceeded, UnknownFunction, UrlSyntaxEr
 from odata.url import parse
 from odata.url.nodes import (
     Binary,
+    Call,
     Case,
     CountOf,
     Expression,
@@ -146,7 +147,8 @@ def test_nodes_of_each_kind() -> None:
     assert node.right.members is not None
     assert node.right.text == '{"B":[1,"x"]}'
     node = read("isof(A,Collection(Edm.String))")
-    assert node.arguments[1] == TypeName("Collection(Edm.String)", 7)  # type: ignore[union-attr]
+    assert isinstance(node, Call)
+    assert node.arguments[1] == TypeName("Collection(Edm.String)", 7)
 
 
 def test_steps_with_keys_and_annotations() -> None:
