@@ -18,6 +18,7 @@ from odata.plan.values import database_text
 from odata.shapes import Lifted
 from odata.sql.parameters import IT_MARK, After, Fixed, Link, Org, Parameter
 from odata.url.parts import Parts
+from odata.url.patterns import QUOTED
 
 
 def arguments(
@@ -61,9 +62,8 @@ def _text(value: Value, texts: dict[Place, str]) -> str:
     return database_text(value, value.kind, texts[value.place])
 
 
-_TEXT = r"'[^']*+(?>(?:''[^']*+)*)'"
 _NOTED = re.compile(
-    rf'{_TEXT}|"[^"]*"|(?P<search>(?<![\w@])\$?search=[ \t]*+(?>(?:{_TEXT})?))|(?P<it>\$it(?!\w))', re.IGNORECASE
+    rf'{QUOTED}|"[^"]*"|(?P<search>(?<![\w@])\$?search=[ \t]*+(?>(?:{QUOTED})?))|(?P<it>\$it(?!\w))', re.IGNORECASE
 )
 _SEARCH_SIGN = re.compile(r'"[^"]*"|[();]')
 

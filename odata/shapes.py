@@ -23,6 +23,7 @@ from typing import Generic, TypeVar
 from odata.plan.bound import Place, Value
 from odata.plan.values import Guard
 from odata.url.parts import Parts
+from odata.url.patterns import QUOTED
 from odata.url.search import WORD
 
 Prepared = TypeVar("Prepared")
@@ -38,7 +39,7 @@ UNLIFTED_OPTIONS = frozenset({"select", "top", "skip", "count", "format", "level
 
 # The order is that of the grammar: a guid or a date is no number with something behind it.
 _LITERAL = re.compile(
-    r"(?P<s>'[^']*+(?>(?:''[^']*+)*)')"
+    rf"(?P<s>{QUOTED})"
     r"|(?<![\w.$@%'+-])(?:"
     r"(?P<g>[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})"
     r"|(?P<t>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))"

@@ -16,13 +16,14 @@ from odata.url.expressions import bool_common_expr, common_expr, with_depth
 from odata.url.items import compute_items, expand_items, orderby_items, select_items
 from odata.url.literals import IDENTIFIER
 from odata.url.nodes import Number, Options, Span
+from odata.url.patterns import repeated
 from odata.url.search import search_expr
 from odata.url.tokens import END, Budget, Tokens
 
 LARGEST_NUMBER = 2**63 - 1
 _VALUE = re.compile(r"[^;)]*+")
 _ALIAS = re.compile(f"@{IDENTIFIER}")
-_APPLY_TOKEN = re.compile(r"'[^']*+'|\"(?>(?:[^\"\\]|\\.)*)\"|[^'\"();]++|.", re.DOTALL)
+_APPLY_TOKEN = re.compile("'[^']*+'|\"" + repeated(r'[^"\\]++|\\.') + '"|[^\'"();]++|.', re.DOTALL)
 
 
 def query_options(

@@ -12,9 +12,10 @@ from odata.errors import LimitExceeded, UrlSyntaxError
 from odata.url.expressions import bool_common_expr
 from odata.url.members import arguments
 from odata.url.nodes import Argument, KeyValue, Literal, ParameterAlias, Segment
+from odata.url.patterns import repeated
 from odata.url.tokens import END, Budget, Tokens, describe
 
-_NAME_AHEAD = re.compile(r"[^\W\d]\w*+(?>(?:\.[^\W\d]\w*+)*)(?=\(|\Z)")
+_NAME_AHEAD = re.compile(r"[^\W\d]\w*+" + repeated(r"\.[^\W\d]\w*+") + r"(?=\(|\Z)")
 # What may follow a "$" segment: None = anything that is not itself a start, else the forms listed.
 _FIRST = frozenset({"$metadata", "$batch", "$all", "$crossjoin", "$entity"})
 _LAST = frozenset({"$metadata", "$batch", "$value", "$count", "$ref", "$query"})

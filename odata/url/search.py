@@ -11,6 +11,7 @@ import re
 from typing import NoReturn
 
 from odata.url.nodes import SearchAnd, SearchExpression, SearchNot, SearchOr, SearchTerm, Span
+from odata.url.patterns import QUOTED
 from odata.url.tokens import Tokens
 
 _BLANKS = re.compile(r"[ \t]*+")
@@ -20,7 +21,7 @@ WORD = r"[^\s()\";'][^\s()\";]*+"
 _WORD = re.compile(WORD)
 _WORD_REST = re.compile(r"[^\s()\";]*+")
 _PHRASE = re.compile(r'"([^"]++)"')
-_INCOMPLETE = re.compile(r"'[^']*+(?>(?:''[^']*+)*)'")
+_INCOMPLETE = re.compile(QUOTED)
 _OPERATOR = re.compile(r"[ \t]++(AND|OR)[ \t]++(?=[^\s);])")
 _NOT = re.compile(r"NOT[ \t]++(?=[^\s);])")
 TERM = "a word, a phrase in double quotes, NOT or '('"

@@ -14,17 +14,18 @@ from typing import NoReturn
 
 from odata.errors import LimitExceeded, UrlSyntaxError
 from odata.url.nodes import Span
+from odata.url.patterns import QUOTED, repeated
 
 END = "end"
 _YEAR = r"-?(?:0[0-9]{3}|[1-9][0-9]{3,})"
 _DATE = _YEAR + r"-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:\.[0-9]{1,12})?)?"
 _WORD = r"[A-Za-z_\u00a1-\U0010ffff][A-Za-z0-9_\u00a1-\U0010ffff]*+"
-_QUOTED = r"'[^']*+(?>(?:''[^']*+)*)'"
+_DOTTED = _WORD + repeated(rf"\.{_WORD}")
 # What a form-encoding client left of a blank: a "+" that is no sign of a number, or one right behind a word.
 _BLANKS = {
     "strict": r"[ \t]*+",
-    "lenient": r"(?>(?:[ \t]|\+(?![0-9])|(?<=[A-Za-z])\+)*)",
+    "lenient": repeated(r"[ \t]|\+(?![0-9])|(?<=[A-Za-z])\+"),
 }
 _OFFSET_SIGN = {False: "+-", True: "+ -"}
 MAX_IDENTIFIER_CHARACTERS = 128
@@ -33,16 +34,16 @@ MAX_IDENTIFIER_CHARACTERS = 128
 def _master(blanks: str, plus_is_space: bool) -> re.Pattern[str]:
     sign = _OFFSET_SIGN[plus_is_space]
     kinds = (
-        ("string", _QUOTED),
+        ("string", QUOTED),
         ("guid", r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?![\w-])"),
         ("datetimeoffset", rf"{_DATE}[Tt]{_TIME}(?:[Zz]|[{sign}](?:[01][0-9]|2[0-3]):[0-5][0-9])(?![\w:])"),
         ("date", _DATE + r"(?![\w:-])"),
         ("timeofday", _TIME + r"(?![\w:.])"),
         ("number", r"[+-]?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?![\w.])|(?:-INF|INF|NaN)(?![\w.])"),
-        ("name", rf"{_WORD}(?>(?:\.{_WORD})*)(?:{_QUOTED})?"),
+        ("name", rf"{_DOTTED}(?:{QUOTED})?"),
         ("dollar", r"\$[A-Za-z]++"),
-        ("at", rf"@{_WORD}(?>(?:\.{_WORD})*)(?:\#{_WORD})?"),
-        ("json", r'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"'),
+        ("at", rf"@{_DOTTED}(?:\#{_WORD})?"),
+        ("json", r'"[^"\\]*+' + repeated(r'\\.[^"\\]*+') + '"'),
         ("punctuation", r"[()/,:;=*\[\]{}.+\-]"),
     )
     return re.compile(_BLANKS[blanks] + "(?:" + "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds) + ")")
