@@ -10,13 +10,13 @@ import re
 from typing import assert_never
 from urllib.parse import quote
 
-from odata.errors import UriTooLong
+from odata.payload.nested_links import NestedLinks
 from odata.payload.next_links import option_name
 from odata.plan.bound import Place, Value
 from odata.plan.paging import SkipToken
 from odata.plan.values import database_text
 from odata.shapes import Lifted
-from odata.sql.parameters import IT_MARK, After, Fixed, Link, Org, Parameter
+from odata.sql.parameters import IT_MARK, IT_MARK_ENCODED, After, Fixed, Link, Org, Parameter
 from odata.url.parts import Parts
 from odata.url.patterns import QUOTED
 
@@ -28,12 +28,13 @@ def arguments(
     parts: Parts,
     org_id: str,
     token: SkipToken | None,
+    links: NestedLinks,
 ) -> list[str | list[str] | None]:
     """The value of each parameter for this URL, as text.
 
     Args:   first: places of the literals of the URL that the statement was written for; the n-th literal of this URL
-            takes the place of its n-th.
-    Raises: InvalidLiteral (400) for a literal outside its type's value space, UriTooLong (414) for a nested next link.
+            takes the place of its n-th. links: of collections inside $expand.
+    Raises: InvalidLiteral (400) for a literal outside its type's value space.
     """
     texts = dict(zip(first, lifted.texts, strict=True))
     values: list[str | list[str] | None] = []
@@ -50,7 +51,7 @@ def arguments(
             case After():
                 values.append(token.values[parameter.index] if token else None)
             case Link():
-                values.append(_link_text(parameter, first, lifted, parts))
+                values.append(_link_end(parameter, first, lifted, parts, links))
             case _:
                 assert_never(parameter)
     return values
@@ -68,7 +69,7 @@ _NOTED = re.compile(
 _SEARCH_SIGN = re.compile(r'"[^"]*"|[();]')
 
 
-def _link_text(link: Link, first: tuple[Place, ...], lifted: Lifted, parts: Parts) -> str:
+def _link_end(link: Link, first: tuple[Place, ...], lifted: Lifted, parts: Parts, links: NestedLinks) -> str:
     """The nested options of this URL but $top and $skip, and the aliases they may use, as the end of a URL."""
     items = []
     if link.place is not None:
@@ -84,15 +85,8 @@ def _link_text(link: Link, first: tuple[Place, ...], lifted: Lifted, parts: Part
         items = [_with_marks(item) for item in items]
     items += [f"{name}={value}" for name, value in parts.options if option_name(name) == "format"]
     text = "".join("&" + quote(item.strip(), safe="()*,:@!'$=/?-._~") for item in items)
-    mark = quote(IT_MARK)
-    grown = 0 if link.it_bytes is None else text.count(mark) * (link.it_bytes - len(mark))
-    if grown and link.other_bytes + len(text) + grown > link.most_bytes:
-        raise UriTooLong(
-            f"Links to the next pages inside $expand name $it by its key and would be longer than the limit of "
-            f"{link.most_bytes} bytes; name $it less often.",
-            target="$expand",
-        )
-    return text
+    grows_by = 0 if link.it_bytes is None else text.count(IT_MARK_ENCODED) * (link.it_bytes - len(IT_MARK_ENCODED))
+    return links.end(text, link.other_bytes, grows_by)
 
 
 def _with_marks(text: str) -> str:

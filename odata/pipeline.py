@@ -26,6 +26,7 @@ from odata.errors import MethodNotAllowed, NotFound
 from odata.messages import Request, Response
 from odata.payload.envelope import ForRequest, Frame, frame, write
 from odata.payload.formats import Format
+from odata.payload.nested_links import NestedLinks
 from odata.payload.next_links import Links, option, take_token
 from odata.payload.response import respond
 from odata.plan.bound import Place
@@ -113,10 +114,11 @@ def answer(
     trace.facts["cache_hit"] = prepared is not None
     if prepared is None:
         prepared = _prepare(reading, lifted, trace)
+    links = _links(service, principal, reading.parts)
+    nested = NestedLinks(links)
     with trace.stage("bind"):
-        values = arguments(
-            prepared.statement.parameters, prepared.places, lifted, reading.parts, principal.org_id, reading.token
-        )
+        parameters, places = prepared.statement.parameters, prepared.places
+        values = arguments(parameters, places, lifted, reading.parts, principal.org_id, reading.token, nested)
     with trace.stage("run"):
         row = service.database.fetch(
             prepared.statement.sql,
@@ -126,7 +128,8 @@ def answer(
             timings=trace.timings,
         )
     with trace.stage("write"):
-        return _written(reading, prepared, row, trace)
+        nested.check(row or ())
+        return _written(reading, prepared, row, links, trace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,9 +226,10 @@ def rendition(format: Format, root: str) -> Rendition:
     return Rendition(root=root, prefix=prefix, metadata=format.metadata, ieee754=format.ieee754)
 
 
-def _written(reading: Reading, prepared: Prepared, row: tuple[object, ...] | None, trace: Trace) -> Response:
+def _written(
+    reading: Reading, prepared: Prepared, row: tuple[object, ...] | None, links: Links, trace: Trace
+) -> Response:
     plan, page = prepared.plan, reading.page
-    links = _links(reading.service, reading.principal, reading.parts)
     asked = page.remaining if page.after is not None else plan.top
 
     def next_link(keys: tuple[str | None, ...], rows: int) -> str:

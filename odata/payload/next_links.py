@@ -16,6 +16,8 @@ from odata.url.parts import Parts, split
 
 REQUEST_LINE_OVERHEAD = len("GET  HTTP/1.1\r\n")
 SAFE = "()*,;:@!'$=/?-._~"
+OPTIONS_ONLY = "~"
+"""Begins a token that carries options and no place in an order; no base64url does."""
 
 
 def option_name(name: str) -> str:
@@ -83,6 +85,19 @@ class Links:
             "ask for fewer conditions, or for one page with $top."
         )
 
+    def packed_options(self, options: str) -> str:
+        """Options, "&" before each, as one that carries them all, for whatever path is asked for."""
+        token = SkipToken(values=(), order="", query=options.removeprefix("&"))
+        return f"&$skiptoken={OPTIONS_ONLY}{write_token(token, self.signer, self._binding_of_options)}"
+
+    def unpacked_options(self, token: str) -> str:
+        """The same again. Raises: InvalidToken (400)."""
+        return read_token(token.removeprefix(OPTIONS_ONLY), self.signer, self._binding_of_options).query or ""
+
+    @property
+    def _binding_of_options(self) -> bytes:
+        return binding(path="", query="", org_id=self.org_id, profile=self.profile)
+
     def _fits(self, url: str) -> bool:
         return len(url.encode()) + REQUEST_LINE_OVERHEAD <= self.most_bytes
 
@@ -107,6 +122,9 @@ def take_token(links: Links) -> tuple[SkipToken | None, Parts]:
     others = tuple(item for item in parts.options if option_name(item[0]) != "skiptoken")
     if len(others) < len(parts.options) - 1:
         raise InvalidOption("$skiptoken is given twice.", target="$skiptoken")
+    if text.startswith(OPTIONS_ONLY):
+        shown = query_text(replace(parts, options=others), frozenset())
+        return None, split(links.path, "&".join(filter(None, (shown, links.unpacked_options(text)))))
     token = read_token(text, links.signer, links.binding(links.query))
     if token.query is None and not parts.encoded_semicolons:
         return token, replace(parts, options=others)

@@ -7,8 +7,6 @@ joined to each other. A collection that would pass a limit ends early and bears 
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from sqlalchemy import JSON, Text, case, cast, func, select
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause, Subquery
@@ -18,7 +16,7 @@ from odata.sql import expressions
 from odata.sql.context import Column, Context, Expanded, PageOf, Query, number
 from odata.sql.json import constant, entity_url, member_name
 from odata.sql.objects import show
-from odata.sql.parameters import IT_MARK, Link
+from odata.sql.parameters import IT_MARK_ENCODED, Link
 from odata.sql.rows import page, plain, sized, widest_row, widest_url
 from odata.sql.sources import Sources
 
@@ -141,10 +139,9 @@ def _next_link(context: Context, rows: Subquery, expansion: Expansion, lateral: 
 
 def _repeated(context: Context, expansion: Expansion) -> Column:
     """The options that a nested next link repeats. What was $it here, there is named by its key."""
+    before = len(context.rendition.root) + widest_url(expansion.navigation.source) + len(expansion.name) + AROUND_BYTES
     if context.it is None:
-        return context.binds.link(Link(expansion.place))
+        return context.binds.link(Link(expansion.place, before, None))
     entity = constant("$root/") + entity_url(context.it.rows.c, context.it.variable.set)
     longest = len("$root/") + widest_url(context.it.variable.set)
-    before = len(context.rendition.root) + widest_url(expansion.navigation.source) + len(expansion.name) + AROUND_BYTES
-    link = Link(expansion.place, longest, before, context.limits.request_line_bytes)
-    return func.replace(context.binds.link(link), constant(quote(IT_MARK)), entity)
+    return func.replace(context.binds.link(Link(expansion.place, before, longest)), constant(IT_MARK_ENCODED), entity)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from sqlalchemy import DateTime, Text, cast
 from sqlalchemy.sql.elements import ColumnElement
@@ -19,6 +20,7 @@ from odata.sql.binds import Binds, untyped
 
 IT_MARK = "\x01"
 """No URL holds a control character."""
+IT_MARK_ENCODED = quote(IT_MARK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,13 @@ class After:
 class Link:
     """The nested options that a nested next link repeats; place is where they stand in the URL's parts.
 
-    it_bytes: of the longest URL of an entity that may stand there for each $it, which is IT_MARK, percent-encoded; None
-    where no option names $it. other_bytes: of what stands before the options. most_bytes: of a request line.
+    other_bytes: of the rest of a request line that follows the link, at most. it_bytes: of the longest URL of an entity
+    that may stand for each $it, which is IT_MARK, percent-encoded; None where no option names $it.
     """
 
     place: Place | None
-    it_bytes: int | None = None
-    other_bytes: int = 0
-    most_bytes: int = 0
+    other_bytes: int
+    it_bytes: int | None
 
 
 Parameter: TypeAlias = Org | Fixed | After | Link | Value | tuple[Value, ...]

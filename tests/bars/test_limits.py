@@ -43,17 +43,6 @@ PLANNED: tuple[tuple[str, int, str, str], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("named", "status"), [(60, 200), (200, 414)])
-def test_next_links_inside_expand_fit_into_a_request_line(seeded_url: str, named: int, status: int) -> None:
-    """Each $it of a nested option becomes the URL of an entity there."""
-    client = Client(seeded_url, org=everything.FIRST_ORG)
-    condition = " or ".join(["$it/Revision gt 0"] * named).replace(" ", "%20")
-    reply = client.get(f"Quotes?$top=1&$expand=Lines($filter={condition})")
-    client.close()
-    assert reply.status == status, reply.text[:500]
-    assert status == 200 or "name $it by its key and would be longer than the limit of 8190" in reply.error["message"]
-
-
 @pytest.fixture
 def limited(seeded_url: str, request: pytest.FixtureRequest) -> Iterator[Client]:
     client = Client(seeded_url, org=everything.FIRST_ORG, **request.param)
