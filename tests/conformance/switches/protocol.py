@@ -158,7 +158,7 @@ HEADERS: dict[str, Switch] = {
         both(
             put("odata.protocol.wsgi._sent", _without_version),
             put("gunicorn_worker.answer", lambda *given: BY_GUNICORN(*given).replace(b"OData-Version", b"X")),
-            put("app._error", lambda error: Response(error_body(error, ""), status=error.status)),
+            put("plain_routes._error", lambda error: Response(error_body(error, ""), status=error.status)),
         ),
         ("test_every_answer_has_a_version: *",),
     ),
