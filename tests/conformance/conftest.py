@@ -55,6 +55,14 @@ def gateway(seeded_url: str) -> Iterator[Client]:
     client.close()
 
 
+@pytest.fixture
+def alone(gateway: Client) -> Iterator[Client]:
+    """With one connection, which nobody has used."""
+    client = Client(gateway.settings.database_url, org=gateway.principal.org_id, pool_connections=1)
+    yield client
+    client.close()
+
+
 @pytest.fixture(scope="session")
 def recorded(session_url: str) -> Iterator[Client]:
     """The schema of the recorded session: 2,100 quotes, 3,000 jobs."""

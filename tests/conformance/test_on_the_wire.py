@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -27,14 +27,6 @@ URLS = (
 
 ASKED_BEFORE = 7
 """Often enough that a statement is prepared by then, which takes one more round trip, or never will be."""
-
-
-@pytest.fixture
-def alone(gateway: Client) -> Iterator[Client]:
-    """With one connection, which nobody has used."""
-    client = Client(gateway.settings.database_url, org=gateway.principal.org_id, pool_connections=1)
-    yield client
-    client.close()
 
 
 @pytest.mark.parametrize("url", URLS)
