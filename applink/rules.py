@@ -14,7 +14,7 @@ def of_org(engine: Engine, org_id: str) -> tuple[DiscountRule, ...]:
 
     An org that never had a rule is given the default ones first (docs/pricing.md).
     """
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with engine.begin() as connection:  # committed: after a rollback psycopg prepares its statements anew
         found = _read(connection, org_id)
     if found:
         return found

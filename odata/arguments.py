@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import re
 from typing import assert_never
-from urllib.parse import quote
 
 from odata.payload.nested_links import NestedLinks
-from odata.payload.next_links import option_name
+from odata.payload.next_links import SAFE, option_name
 from odata.plan.bound import Place, Value
 from odata.plan.paging import SkipToken
 from odata.plan.values import database_text
 from odata.shapes import Lifted
-from odata.sql.parameters import IT_MARK, IT_MARK_ENCODED, After, Fixed, Link, Org, Parameter
-from odata.url.parts import Parts
+from odata.sql.parameters import After, Fixed, Link, Org, Parameter
+from odata.url.parts import IT_MARK, Parts, escaped
 from odata.url.patterns import QUOTED
 
 
@@ -63,9 +62,9 @@ def _text(value: Value, texts: dict[Place, str]) -> str:
     return database_text(value, value.kind, texts[value.place])
 
 
-_NOTED = re.compile(
-    rf'{QUOTED}|"[^"]*"|(?P<search>(?<![\w@])\$?search=[ \t]*+(?>(?:{QUOTED})?))|(?P<it>\$it(?!\w))', re.IGNORECASE
-)
+_TEXTS = rf'{QUOTED}|"[^"]*"|(?P<search>(?<![\w@])\$?search=[ \t]*+(?>(?:{QUOTED})?))'
+_NOTED = re.compile(_TEXTS + r"|(?P<it>\$it(?!\w))", re.IGNORECASE)
+_SIGN = re.compile(_TEXTS + "|[();]", re.IGNORECASE)
 _SEARCH_SIGN = re.compile(r'"[^"]*"|[();]')
 
 
@@ -74,7 +73,7 @@ def _link_end(link: Link, first: tuple[Place, ...], lifted: Lifted, parts: Parts
     items = []
     if link.place is not None:
         part, start, end = link.place
-        text = parts.texts[part][_moved(part, start, first, lifted) : _moved(part, end, first, lifted)]
+        text = parts.marked_texts[part][_moved(part, start, first, lifted) : _moved(part, end, first, lifted)]
         items = [
             item
             for item in _split_nested(text)
@@ -84,9 +83,7 @@ def _link_end(link: Link, first: tuple[Place, ...], lifted: Lifted, parts: Parts
     if link.it_bytes is not None:
         items = [_with_marks(item) for item in items]
     items += [f"{name}={value}" for name, value in parts.options if option_name(name) == "format"]
-    text = "".join("&" + quote(item.strip(), safe="()*,:@!'$=/?-._~") for item in items)
-    grows_by = 0 if link.it_bytes is None else text.count(IT_MARK_ENCODED) * (link.it_bytes - len(IT_MARK_ENCODED))
-    return links.end(text, link.other_bytes, grows_by)
+    return links.end("".join("&" + escaped(item.strip(), SAFE) for item in items), link.other_bytes, link.it_bytes)
 
 
 def _with_marks(text: str) -> str:
@@ -119,16 +116,12 @@ def _moved(part: int, offset: int, first: tuple[Place, ...], lifted: Lifted) -> 
 
 
 def _split_nested(text: str) -> list[str]:
-    """Nested options at their semicolons, those inside quotes and parentheses left alone."""
-    items, depth, quoted, start = [], 0, False, 0
-    for index, character in enumerate(text):
-        if character == "'":
-            quoted = not quoted
-        elif quoted:
-            continue
-        elif character in "()":
-            depth += 1 if character == "(" else -1
-        elif character == ";" and depth == 0:
-            items.append(text[start:index])
-            start = index + 1
-    return [item for item in [*items, text[start:]] if item.strip()]
+    """Nested options at their semicolons, those inside quotes, parentheses and words of a search left alone."""
+    items, depth, start, at = [], 0, 0, 0
+    while found := _SIGN.search(text, at):
+        at = found.end() if found["search"] is None else _search_end(text, found.end())
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if found[0] == ";" and depth == 0:
+            items.append(text[start : found.start()])
+            start = at
+    return [item for item in (*items, text[start:]) if item.strip()]

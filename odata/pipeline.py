@@ -128,8 +128,8 @@ def answer(
             timings=trace.timings,
         )
     with trace.stage("write"):
-        nested.check(row or ())
-        return _written(reading, prepared, row, links, trace)
+        filled = None if row is None else nested.filled_in(row)
+        return _written(reading, prepared, filled, links, trace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

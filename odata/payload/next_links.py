@@ -10,14 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from odata.errors import InvalidOption, UriTooLong
-from odata.plan.paging import Signer, SkipToken, binding, read_token, write_token
-from odata.url.parts import Parts, split
+from odata.errors import InvalidOption, InvalidToken, UriTooLong
+from odata.plan.paging import REFUSED, Signer, SkipToken, binding, read_token, write_token
+from odata.url.parts import Parts, escaped, split
 
 REQUEST_LINE_OVERHEAD = len("GET  HTTP/1.1\r\n")
 SAFE = "()*,;:@!'$=/?-._~"
 OPTIONS_ONLY = "~"
 """Begins a token that carries options and no place in an order; no base64url does."""
+BESIDE_OPTIONS = frozenset({"skip", "top"})
+"""What stands beside such a token."""
 
 
 def option_name(name: str) -> str:
@@ -28,11 +30,10 @@ def option_name(name: str) -> str:
 def query_text(parts: Parts, without: frozenset[str]) -> str:
     """The options again, percent-encoded, but those named."""
     items = []
-    for name, value in parts.options:
+    for (name, value), text in zip(parts.options, parts.marked_texts[len(parts.segments) :], strict=True):
         if option_name(name) not in without:
-            items.append(
-                quote(name, safe=SAFE) if value is None else f"{quote(name, safe=SAFE)}={quote(value, safe=SAFE)}"
-            )
+            written = quote(name, safe=SAFE)
+            items.append(written if value is None else f"{written}={escaped(text, SAFE)}")
     return "&".join(items)
 
 
@@ -95,11 +96,20 @@ class Links:
         return read_token(token.removeprefix(OPTIONS_ONLY), self.signer, self._binding_of_options).query or ""
 
     @property
+    def query_beside_token(self) -> str:
+        """The options of a request but its token."""
+        return query_text(self.parts, frozenset({"skiptoken"}))
+
+    @property
     def _binding_of_options(self) -> bytes:
         return binding(path="", query="", org_id=self.org_id, profile=self.profile)
 
     def _fits(self, url: str) -> bool:
-        return len(url.encode()) + REQUEST_LINE_OVERHEAD <= self.most_bytes
+        return self.fits(len(url.encode()))
+
+    def fits(self, url_bytes: int) -> bool:
+        """Whether a URL of so many bytes can be asked for."""
+        return url_bytes + REQUEST_LINE_OVERHEAD <= self.most_bytes
 
 
 def option(parts: Parts, name: str) -> str | None:
@@ -123,8 +133,9 @@ def take_token(links: Links) -> tuple[SkipToken | None, Parts]:
     if len(others) < len(parts.options) - 1:
         raise InvalidOption("$skiptoken is given twice.", target="$skiptoken")
     if text.startswith(OPTIONS_ONLY):
-        shown = query_text(replace(parts, options=others), frozenset())
-        return None, split(links.path, "&".join(filter(None, (shown, links.unpacked_options(text)))))
+        if not {option_name(name) for name, _ in others} <= BESIDE_OPTIONS:
+            raise InvalidToken(REFUSED, target="$skiptoken")
+        return None, split(links.path, f"{links.unpacked_options(text)}&{links.query_beside_token}")
     token = read_token(text, links.signer, links.binding(links.query))
     if token.query is None and not parts.encoded_semicolons:
         return token, replace(parts, options=others)

@@ -87,7 +87,7 @@ def _named(expression: Bound) -> str:
 def require_order(page: Page, order: tuple[OrderKey, ...]) -> None:
     """Refuse a token that was made under another order than the request has now. Raises: InvalidToken (400)."""
     if page.after is not None and page.order != order_mark(order):
-        raise InvalidToken(_REFUSED, target="$skiptoken")
+        raise InvalidToken(REFUSED, target="$skiptoken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def write_token(token: SkipToken, signer: Signer, bound_to: bytes) -> str:
     content = json.dumps(
         [VERSION, token.values, token.order, token.remaining, token.query], separators=(",", ":"), ensure_ascii=False
     )
-    payload = zlib.compress(content.encode(), 9) if token.query is not None else content.encode()
+    payload = zlib.compress(content.encode()) if token.query is not None else content.encode()
     signed = signer.sign(payload, bound_to) + payload
     return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
@@ -137,21 +137,19 @@ def read_token(text: str, signer: Signer, bound_to: bytes) -> SkipToken:
     try:
         signed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
-        raise InvalidToken(_REFUSED, target="$skiptoken") from None
+        raise InvalidToken(REFUSED, target="$skiptoken") from None
     if base64.urlsafe_b64encode(signed).rstrip(b"=").decode() != text:
-        raise InvalidToken(_REFUSED, target="$skiptoken")
+        raise InvalidToken(REFUSED, target="$skiptoken")
     signature, payload = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
     if not signer.accepts(signature, payload, bound_to):
-        raise InvalidToken(_REFUSED, target="$skiptoken")
+        raise InvalidToken(REFUSED, target="$skiptoken")
     if payload[:1] != b"[":
         payload = zlib.decompressobj().decompress(payload, LARGEST_QUERY_BYTES)
     version, *content = json.loads(payload)
     if version != VERSION:
-        raise InvalidToken(_REFUSED, target="$skiptoken")
+        raise InvalidToken(REFUSED, target="$skiptoken")
     values, order, remaining, query = content
     return SkipToken(values=tuple(values), order=order, remaining=remaining, query=query)
 
 
-_REFUSED = (
-    "This $skiptoken was not made for this request; start again without it and follow the next links as they are."
-)
+REFUSED = "This $skiptoken was not made for this request; start again without it and follow the next links as they are."

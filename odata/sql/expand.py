@@ -16,11 +16,12 @@ from odata.sql import expressions
 from odata.sql.context import Column, Context, Expanded, PageOf, Query, number
 from odata.sql.json import constant, entity_url, member_name
 from odata.sql.objects import show
-from odata.sql.parameters import IT_MARK_ENCODED, Link
+from odata.sql.parameters import Link
 from odata.sql.rows import page, plain, sized, widest_row, widest_url
 from odata.sql.sources import Sources
+from odata.url.parts import IT_MARK_ENCODED
 
-AROUND_BYTES = len("GET  HTTP/1.1\r\n") + len("//$ref?$skip=&$top=") + 2 * 20
+AROUND_BYTES = len("//$ref?$skip=&$top=") + 2 * 20
 
 
 def expanded(

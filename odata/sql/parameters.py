@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
-from urllib.parse import quote
 
 from sqlalchemy import DateTime, Text, cast
 from sqlalchemy.sql.elements import ColumnElement
@@ -17,10 +16,6 @@ from sqlalchemy.sql.elements import ColumnElement
 from odata.mapping import ORG
 from odata.plan.bound import Place, Value
 from odata.sql.binds import Binds, untyped
-
-IT_MARK = "\x01"
-"""No URL holds a control character."""
-IT_MARK_ENCODED = quote(IT_MARK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +41,8 @@ class After:
 class Link:
     """The nested options that a nested next link repeats; place is where they stand in the URL's parts.
 
-    other_bytes: of the rest of a request line that follows the link, at most. it_bytes: of the longest URL of an entity
-    that may stand for each $it, which is IT_MARK, percent-encoded; None where no option names $it.
+    other_bytes: of the rest of the link, at most. it_bytes: of the URL of an entity, at most, that stands for each $it,
+    which is IT_MARK_ENCODED; None where no option names $it.
     """
 
     place: Place | None
@@ -88,7 +83,7 @@ class StatementBinds(Binds):
 
     def link(self, link: Link) -> ColumnElement[Any]:
         """The placeholder of the options that a nested next link repeats."""
-        name = "link" if link.place is None else f"link_{'_'.join(map(str, link.place))}"
+        name = next((name for name, other in self._others.items() if other == link), f"link_{len(self._others)}")
         self._others[name] = link
         return cast(untyped(name), Text)
 

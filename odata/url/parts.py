@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from odata.errors import LimitExceeded, UrlSyntaxError
 
 DECODED_AT_ONCE = 16_384
 MOST_OPTIONS = 5_000
 MOST_SEMICOLONS = 4_000
+IT_MARK, ENCODED_SEMICOLON = "\x01", "\x02"
+"""Stand for something in a text that is to be a URL again: no URL holds a control character."""
+IT_MARK_ENCODED = quote(IT_MARK)
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ENCODED_SEMICOLON = re.compile("%3[Bb]")
 
@@ -36,6 +39,19 @@ class Parts:
     def texts(self) -> tuple[str, ...]:
         """All parts by their index: segment i is part i, the value of option j is part len(segments) + j."""
         return self.segments + tuple(value or "" for _, value in self.options)
+
+    @property
+    def marked_texts(self) -> tuple[str, ...]:
+        """The same with ENCODED_SEMICOLON for each of encoded_semicolons."""
+        texts = [*self.texts]
+        for part, offset in self.encoded_semicolons:
+            texts[part] = texts[part][:offset] + ENCODED_SEMICOLON + texts[part][offset + 1 :]
+        return tuple(texts)
+
+
+def escaped(text: str, safe: str) -> str:
+    """A marked text for a URL, percent-encoded but for what is safe."""
+    return quote(text, safe=safe).replace(quote(ENCODED_SEMICOLON), "%3B")
 
 
 def split(path: str, query: str, *, plus_is_space: bool = False) -> Parts:

@@ -79,6 +79,70 @@ def test_a_packed_token_is_of_this_gateway_and_org(
     assert quotes.as_org(everything.SECOND_ORG).get(link).status == 400
 
 
+def test_of_two_the_one_that_is_needed_counts(quotes: Client, of_one: tuple[str, list[dict[str, Any]]]) -> None:
+    key, _ = of_one
+    for first, second in (("Lines", "Events"), ("Events", "Lines")):
+        long = TOO_LONG.replace("Quantity ge 0", "true")
+        expanded = {name: f"{name}($filter={long};$top=1)" for name in (first, second)}
+        assert quotes.query(key, f"$expand={','.join(expanded.values())}").status == 200
+        expanded["Lines"] = expanded["Lines"].replace("$top=1", "$top=9")
+        reply = quotes.query(key, f"$expand={','.join(expanded.values())}")
+        assert reply.status == 414, reply.text[:300]
+
+
+def test_nothing_else_stands_beside_packed_options(quotes: Client, of_one: tuple[str, list[dict[str, Any]]]) -> None:
+    key, _ = of_one
+    link = quotes.query(key, f"$expand=Lines($filter={LONG})").json["Lines@odata.nextLink"].removeprefix(ROOT)
+    assert quotes.get(f"{link}&$top=1").rows
+    for more in ("$select=Name", "@a=1", "x=1", "$format=json", "$filter=true", link.partition("&")[2]):
+        assert quotes.get(f"{link}&{more}").status == 400, more
+
+
+@pytest.mark.parametrize("condition", ["true", "$it/Revision gt 0 and $it/Revision lt 99"])
+def test_a_link_may_be_as_long_as_a_request_line(
+    quotes: Client, of_one: tuple[str, list[dict[str, Any]]], condition: str, seeded_url: str
+) -> None:
+    key, _ = of_one
+    asked = f"{key}?$expand=Lines($filter={condition};$select=Id)"
+    link = quotes.get(asked).json["Lines@odata.nextLink"]
+    for spare, status in (0, 200), (-1, 414):
+        most = len(f"GET {link} HTTP/1.1\r\n") + spare
+        client = Client(seeded_url, org=everything.FIRST_ORG, max_page_size=2, request_line_bytes=most)
+        reply = client.get(asked)
+        client.close()
+        assert reply.status == status and (status == 414 or reply.json["Lines@odata.nextLink"] == link), reply.text
+
+
+@pytest.mark.parametrize("term", ["a%3Bb", "it's", "%22a;b%22", "a", "'a;b'"])
+def test_a_search_is_repeated_as_it_was(quotes: Client, of_one: tuple[str, list[dict[str, Any]]], term: str) -> None:
+    key, _ = of_one
+    search = term if term.startswith("'") else f"NOT {term}"
+    whole = quotes.get(f"{key}/Lines?$search={search}&$top=100&$select=Id").rows
+    found = quotes.get(f"{key}?$expand=Lines($search={search};$select=Id)").json
+    rest = [row for page in pages(quotes, found.get("Lines@odata.nextLink")) for row in page]
+    assert [*found["Lines"], *rest] == whole and (whole or search == term)
+
+
+def test_options_within_options_are_repeated_as_they_were(
+    quotes: Client, of_one: tuple[str, list[dict[str, Any]]]
+) -> None:
+    key, _ = of_one
+    for term, seen in ("NOT nothing;$select=Id", 1), ("x%3B$select=Id", 0):
+        asked = f"{key}?$expand=Lines($expand=Quote($expand=Lines($search={term};$top=1)))"
+        rows = quotes.get(quotes.get(asked).json["Lines@odata.nextLink"]).rows
+        assert [len(row["Quote"]["Lines"]) for row in rows] == [seen, seen], term
+
+
+def test_a_search_is_repeated_by_the_next_link(quotes: Client) -> None:
+    for asked, mark in (
+        ("Quotes?$search=NOT a%3Bb&$select=Id", "a%3Bb"),
+        ("Quotes?$select=Id&$expand=Lines($search=x%3B$select=Id)", "x%3B$select"),
+        ("Quotes?$select=Id&$expand=Lines($search=x;$select=Id)", "x;$select"),
+    ):
+        link = quotes.get(asked).json["@odata.nextLink"]
+        assert mark in link and quotes.get(link).status == 200
+
+
 @pytest.mark.parametrize(("condition", "rows"), [(TOO_LONG, 3), (MARKED, 3), (TOO_LONG, 2), (MARKED, 2)])
 def test_what_fits_in_no_way_is_refused_where_a_link_is_needed(
     quotes: Client, of_one: tuple[str, list[dict[str, Any]]], condition: str, rows: int

@@ -11,27 +11,41 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from re import _constants, _parser  # type: ignore[attr-defined] # private names of re
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+import app
 import applink
+import cli
+import gunicorn_worker
+import local
 import models
 import odata
+import plain_routes
+import setting_kinds
+import settings
 import simulator
 
 ONE_CHARACTER = {_constants.LITERAL, _constants.NOT_LITERAL, _constants.IN, _constants.ANY, _constants.CATEGORY}
 
 
-def _patterns() -> Iterator[str]:
-    """Of every module of the service, whether it stands alone or in a table."""
-    for package in (odata, applink, models, simulator):
+def _modules() -> Iterator[ModuleType]:
+    yield from (app, cli, gunicorn_worker, plain_routes, setting_kinds, settings)
+    for package in (odata, applink, models, simulator, local):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not found.name.endswith("__main__") and ".migrations" not in found.name:
-                for value in vars(importlib.import_module(found.name)).values():
-                    for one in value.values() if isinstance(value, dict) else (value,):
-                        if isinstance(one, re.Pattern) and isinstance(one.pattern, str):
-                            yield one.pattern
+                yield importlib.import_module(found.name)
+
+
+def _patterns() -> Iterator[str]:
+    """Of every module of the service, whether it stands alone or in a table."""
+    for module in _modules():
+        for value in vars(module).values():
+            for one in value.values() if isinstance(value, dict) else (value,):
+                if isinstance(one, re.Pattern) and isinstance(one.pattern, str):
+                    yield one.pattern
 
 
 def _possessive_groups(parsed: Any) -> Iterator[object]:
