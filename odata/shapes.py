@@ -40,7 +40,7 @@ UNLIFTED_OPTIONS = frozenset({"select", "top", "skip", "count", "format", "level
 # The order is that of the grammar: a guid or a date is no number with something behind it.
 _LITERAL = re.compile(
     rf"(?P<s>{QUOTED})"
-    r"|(?<![\w.$@%'+-])(?:"
+    r"|(?=[-0-9A-Fa-f])(?<![\w.$@%'+-])(?:"
     r"(?P<g>[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})"
     r"|(?P<t>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))"
     r"|(?P<d>[0-9]{4}-[0-9]{2}-[0-9]{2})"
