@@ -43,10 +43,12 @@ class Parts:
     @property
     def marked_texts(self) -> tuple[str, ...]:
         """The same with ENCODED_SEMICOLON for each of encoded_semicolons."""
-        texts = [*self.texts]
+        marked: dict[int, list[str]] = {}
         for part, offset in self.encoded_semicolons:
-            texts[part] = texts[part][:offset] + ENCODED_SEMICOLON + texts[part][offset + 1 :]
-        return tuple(texts)
+            if part not in marked:
+                marked[part] = list(self.texts[part])
+            marked[part][offset] = ENCODED_SEMICOLON
+        return tuple("".join(marked.get(part, text)) for part, text in enumerate(self.texts))
 
 
 def escaped(text: str, safe: str) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from applink import jobs
 from applink.authorizations import Orgs
@@ -162,7 +163,7 @@ def test_a_worker_ends_while_its_database_is_away(orgs: Orgs) -> None:
 def _ended_or_none(engine: Engine, org_id: str, job_id: UUID) -> JobState | None:
     try:
         now = state(engine, org_id, job_id)
-    except Exception:
+    except DBAPIError:
         return None
     return now if now.status not in jobs.OPEN else None
 

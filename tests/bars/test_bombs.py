@@ -88,6 +88,8 @@ def _bombs() -> dict[str, str]:
         "semicolons among aliases": (
             "&".join(f"@a{n}=1" for n in range(15_000)) + "&$search=" + "%3B" * 90_000 + "&$top=x"
         ),
+        "semicolons and a token": "$search=" + "a%3B" * 3_990 + "a" * 470_000 + "&$skiptoken=AAAA",
+        "semicolons and a packed token": "$search=" + "a%3B" * 3_990 + "a" * 470_000 + "&$skiptoken=~AAAA",
         "semicolons in $expand": "$expand=Lines(" + ";" * (BIG - 40) + ")",
         "blanks": "$filter=" + " " * (BIG - 40) + "x",
         "blanks inside": "$filter=Revision" + " " * (BIG // 2) + "eq" + " " * (BIG // 2 - 40) + "x",

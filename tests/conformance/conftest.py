@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from local.servers import Server
 from odata.exposure import Exposure
@@ -159,7 +160,8 @@ def pair(
         with psycopg.connect(alone[schema]) as connection:
             for table in tables:
                 connection.execute("SELECT set_config('app.org_id', %s, true)", (other_org(org),))
-                connection.execute(f"DELETE FROM {schema}.{table} WHERE {column} <> %s", (org,))  # noqa: S608 -- names of the model
+                others = SQL("DELETE FROM {} WHERE {} <> %s").format(Identifier(schema, table), Identifier(column))
+                connection.execute(others, (org,))
     made = {
         "things": [Client(url, everything.EXPOSURE, org=org) for url in (everything_url, alone["everything"])],
         "gateway": [Client(url, org=org) for url in (seeded_url, alone["gateway"])],

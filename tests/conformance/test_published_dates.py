@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg.sql import SQL
 
 from tests.conformance.serving import Client
 from tests.models import everything
@@ -38,11 +39,8 @@ def found(client: Client, condition: str) -> list[Any]:
 
 def truth(client: Client, condition: str) -> list[Any]:
     with psycopg.connect(client.settings.database_url, options="-c TimeZone=UTC") as connection:
-        rows = connection.execute(
-            "SELECT id FROM everything.thing WHERE tenant = %s AND gone_at IS NULL "  # noqa: S608 -- words of a test
-            f"AND ({condition}) ORDER BY id",
-            (everything.FIRST_ORG,),
-        )
+        live = SQL("SELECT id FROM everything.thing WHERE tenant = %s AND gone_at IS NULL AND ({}) ORDER BY id")
+        rows = connection.execute(live.format(SQL(condition)), (everything.FIRST_ORG,))
         return [row[0] for row in rows]
 
 

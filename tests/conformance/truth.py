@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import psycopg
+from psycopg.sql import SQL, Identifier, Literal
 
 from tests.conformance.serving import LEAKS, Client, Reply
 
@@ -51,13 +52,12 @@ def rows(database_url: str, service: str, org: str, statement: str) -> list[dict
             (schema, org_column),
         ).fetchall()
         for (table,) in found:
-            where = [f"{org_column} = '{org}'"] if (table,) in columns else []
-            where += [conditions[table]] if table in conditions else []
-            connection.execute(
-                f'CREATE TEMP VIEW "{table}" AS SELECT * FROM {schema}."{table}" '  # noqa: S608 -- words of a test
-                + ("WHERE " + " AND ".join(where) if where else "")
-            )
-        answer = connection.execute(f"SELECT json_agg(t)::text FROM ({statement}) AS t").fetchone()  # noqa: S608 -- words of a test
+            where = [SQL("{} = {}").format(Identifier(org_column), Literal(org))] if (table,) in columns else []
+            where.append(SQL(conditions.get(table, "true")))
+            view = SQL("CREATE TEMP VIEW {} AS SELECT * FROM {} WHERE {}")
+            connection.execute(view.format(Identifier(table), Identifier(schema, table), SQL(" AND ").join(where)))
+        stating = SQL("SELECT json_agg(t)::text FROM ({}) AS t").format(SQL(statement))
+        answer = connection.execute(stating).fetchone()
         connection.rollback()
     assert answer is not None
     stated: list[dict[str, Any]] = json.loads(answer[0] or "[]", parse_float=Decimal)

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
 
 from odata.errors import BadRequest
 from tests.differential.evaluator import Arithmetic, Evaluator
@@ -23,13 +24,13 @@ def rows_of(table: Table) -> dict[str, list[dict[str, Any]]]:
     found = {}
     for entity_set in MODEL.sets.values():
         exposed = entity_set.exposed
-        deleted = f"AND {exposed.deleted_column} IS NULL" if exposed.deleted_column else ""
+        every = SQL("SELECT * FROM {} WHERE tenant = %s").format(Identifier("everything", exposed.table))
         with table.connection.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(
-                f"SELECT * FROM everything.{exposed.table} WHERE tenant = '{everything.FIRST_ORG}' {deleted}"  # noqa: S608 -- names of the model
-            )
+            cursor.execute(every, (everything.FIRST_ORG,))
             found[entity_set.name] = [
-                {entry.name: row[entry.exposed.column] for entry in entity_set.properties.values()} for row in cursor
+                {entry.name: row[entry.exposed.column] for entry in entity_set.properties.values()}
+                for row in cursor
+                if exposed.deleted_column is None or row[exposed.deleted_column] is None
             ]
     return found
 
