@@ -67,6 +67,15 @@ class Server:
         """Remove a database, whoever is connected."""
         self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    @contextlib.contextmanager
+    def new_database(self, name: str, *, template: str = "template1") -> Iterator[str]:
+        """A database for the time of the block, whatever one of that name there was; its URL."""
+        self.drop_database(name)
+        try:
+            yield self.create_database(name, template=template)
+        finally:
+            self.drop_database(name)
+
     def _administer(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             connection.execute(statement)

@@ -87,7 +87,7 @@ def trigram_server() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def template_database(postgres_server: Server, worker: str) -> Iterator[str]:
     """The name of the template; copies are made from it, so nobody may be connected to it."""
-    with _database(postgres_server, f"{worker}_template") as url:
+    with postgres_server.new_database(f"{worker}_template") as url:
         _fill(url)
         yield f"{worker}_template"
 
@@ -101,26 +101,26 @@ def _numbers() -> Iterator[int]:
 def database_url(
     postgres_server: Server, template_database: str, worker: str, _numbers: Iterator[int]
 ) -> Iterator[str]:
-    with _database(postgres_server, f"{worker}_{next(_numbers)}", template=template_database) as url:
+    with postgres_server.new_database(f"{worker}_{next(_numbers)}", template=template_database) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def seeded_url(postgres_server: Server, template_database: str, worker: str) -> Iterator[str]:
-    with _database(postgres_server, f"{worker}_seeded", template=template_database) as url:
+    with postgres_server.new_database(f"{worker}_seeded", template=template_database) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(postgres_server: Server, worker: str, _numbers: Iterator[int]) -> Iterator[str]:
     """A database without any table, for migrations and for other exposures."""
-    with _database(postgres_server, f"{worker}_{next(_numbers)}") as url:
+    with postgres_server.new_database(f"{worker}_{next(_numbers)}") as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def trigram_url(trigram_server: Server, worker: str) -> Iterator[str]:
-    with _database(trigram_server, f"{worker}_trigram") as url:
+    with trigram_server.new_database(f"{worker}_trigram") as url:
         _fill(url)
         yield url
 
@@ -153,15 +153,6 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == file.read_text(encoding="utf-8"), f"{file} differs: make golden, then review the diff"
 
     return compare
-
-
-@contextlib.contextmanager
-def _database(server: Server, name: str, *, template: str = "template1") -> Iterator[str]:
-    server.drop_database(name)
-    try:
-        yield server.create_database(name, template=template)
-    finally:
-        server.drop_database(name)
 
 
 def _fill(url: str) -> None:

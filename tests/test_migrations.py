@@ -23,10 +23,8 @@ EXPECTED = sorted(search_indexes.index_name(*target) for target in search_indexe
 
 @pytest.fixture
 def trigram_database(trigram_server: Server, worker: str) -> Iterator[str]:
-    name = f"{worker}_migrations"
-    trigram_server.drop_database(name)
-    yield trigram_server.create_database(name)
-    trigram_server.drop_database(name)
+    with trigram_server.new_database(f"{worker}_migrations") as url:
+        yield url
 
 
 def names(url: str, query: str = TABLES) -> list[str]:

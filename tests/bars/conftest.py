@@ -23,16 +23,13 @@ def quotes(seeded_url: str) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def things(postgres_server: Server, worker: str) -> Iterator[Client]:
     """Every type, rows without end in time included."""
-    name = f"{worker}_bars"
-    postgres_server.drop_database(name)
-    url = postgres_server.create_database(name)
-    with psycopg.connect(url) as connection:
-        everything.create(connection)
-        everything.add_infinite_rows(connection)
-    client = Client(url, everything.EXPOSURE, org=everything.FIRST_ORG)
-    yield client
-    client.close()
-    postgres_server.drop_database(name)
+    with postgres_server.new_database(f"{worker}_bars") as url:
+        with psycopg.connect(url) as connection:
+            everything.create(connection)
+            everything.add_infinite_rows(connection)
+        client = Client(url, everything.EXPOSURE, org=everything.FIRST_ORG)
+        yield client
+        client.close()
 
 
 @pytest.fixture(scope="session")

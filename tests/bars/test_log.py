@@ -37,30 +37,28 @@ def server(
 ) -> Iterator[tuple[web.Web, str, str]]:
     """A server, its database, a bearer token."""
     folder, name = tmp_path_factory.mktemp("log"), f"{worker}_log"
-    postgres_server.drop_database(name)
-    url = postgres_server.create_database(name, template=template_database)
-    engine = database.engine(url)
-    with engine.begin() as connection:
-        credential.create(connection, org_id=everything.FIRST_ORG, username="canary", secret=SECRET)
-    engine.dispose()
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    (folder / "key.pem").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    claims = {
-        "iss": "https://issuer.example",
-        "aud": "gateway",
-        "sub": "reader",
-        "org_id": everything.FIRST_ORG,
-        "exp": int(time.time()) + 600,
-    }
-    token = jwt.encode(claims, key, algorithm="RS256")
-    variables = {
-        "JWT_ISSUER": "https://issuer.example", "JWT_AUDIENCE": "gateway", "JWT_KEY_FILE": str(folder / "key.pem"),
-        "GATEWAY_SECRET": KEY,
-        "LOG_LEVEL": "debug",
-    }  # fmt: skip
-    with web.serving(url, folder / "log", variables=variables) as started:
-        yield started, url, token
-    postgres_server.drop_database(name)
+    with postgres_server.new_database(name, template=template_database) as url:
+        engine = database.engine(url)
+        with engine.begin() as connection:
+            credential.create(connection, org_id=everything.FIRST_ORG, username="canary", secret=SECRET)
+        engine.dispose()
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        (folder / "key.pem").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        claims = {
+            "iss": "https://issuer.example",
+            "aud": "gateway",
+            "sub": "reader",
+            "org_id": everything.FIRST_ORG,
+            "exp": int(time.time()) + 600,
+        }
+        token = jwt.encode(claims, key, algorithm="RS256")
+        variables = {
+            "JWT_ISSUER": "https://issuer.example", "JWT_AUDIENCE": "gateway", "JWT_KEY_FILE": str(folder / "key.pem"),
+            "GATEWAY_SECRET": KEY,
+            "LOG_LEVEL": "debug",
+        }  # fmt: skip
+        with web.serving(url, folder / "log", variables=variables) as started:
+            yield started, url, token
 
 
 def test_no_secret_and_no_literal_gets_into_the_log(server: tuple[web.Web, str, str]) -> None:

@@ -39,19 +39,16 @@ def large_url(postgres_server: Server, worker: str) -> Iterator[str]:
     """100,000 quotes, the first org's with ten lines more each."""
     from models import migrating, seed
 
-    name = f"{worker}_large"
-    postgres_server.drop_database(name)
-    url = postgres_server.create_database(name)
-    migrating.migrate(url)
-    seed.seed(url, quotes=QUOTES)
-    with psycopg.connect(url) as connection:
-        connection.execute("SELECT set_config('app.org_id', %s, true)", (everything.FIRST_ORG,))
-        values = {"org": everything.FIRST_ORG, "quotes": QUOTES, "lines": 10}
-        connection.execute(MORE_LINES.format(after=100, description="to be expanded"), values)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("VACUUM (ANALYZE) gateway.quote_line")
-    yield url
-    postgres_server.drop_database(name)
+    with postgres_server.new_database(f"{worker}_large") as url:
+        migrating.migrate(url)
+        seed.seed(url, quotes=QUOTES)
+        with psycopg.connect(url) as connection:
+            connection.execute("SELECT set_config('app.org_id', %s, true)", (everything.FIRST_ORG,))
+            values = {"org": everything.FIRST_ORG, "quotes": QUOTES, "lines": 10}
+            connection.execute(MORE_LINES.format(after=100, description="to be expanded"), values)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE) gateway.quote_line")
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -37,14 +37,10 @@ def test_a_scan_is_seen(trigram_url: str) -> None:
 
 
 def _require_indexes(server: Server, name: str, quotes: int) -> None:
-    server.drop_database(name)
-    url = server.create_database(name)
-    try:
+    with server.new_database(name) as url:
         migrating.migrate(url)
         seed.seed(url, quotes=quotes)
         found = list(explained(url))
-    finally:
-        server.drop_database(name)
     assert {plan.title for plan in found} == {title for title, _ in REQUESTS}
     scans = [
         f"{plan.title} ({plan.form}) scans {plan.scanned}:\n" + "\n".join(plan.lines) for plan in found if plan.scanned

@@ -41,12 +41,10 @@ def everything_url(postgres_server: Server, worker: str) -> Iterator[str]:
 
 
 def _filled(server: Server, name: str, create: Callable[[psycopg.Connection[Any]], None]) -> Iterator[str]:
-    server.drop_database(name)
-    url = server.create_database(name)
-    with psycopg.connect(url) as connection:
-        create(connection)
-    yield url
-    server.drop_database(name)
+    with server.new_database(name) as url:
+        with psycopg.connect(url) as connection:
+            create(connection)
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -99,21 +97,18 @@ def link(recorded: Client) -> str:
 @pytest.fixture(scope="module")
 def things_by_icu(trigram_server: Server, worker: str) -> Iterator[Client]:
     """Things of many names on the server with trigrams, read under a collation that the columns do not have."""
-    name = f"{worker}_icu"
-    trigram_server.drop_database(name)
-    url = trigram_server.create_database(name)
-    with psycopg.connect(url) as connection:
-        everything.create(connection)
-        for number, text in enumerate(NAMES):
-            connection.execute(
-                "INSERT INTO everything.thing (tenant, id, name, v_string, r_decimal, r_string) "
-                "VALUES (%s, %s, %s, %s, 1, %s)",
-                (everything.FIRST_ORG, 500 + number, text, text if number % 3 else None, text),
-            )
-    client = Client(url, everything.EXPOSURE, org=everything.FIRST_ORG, string_collation=ICU)
-    yield client
-    client.close()
-    trigram_server.drop_database(name)
+    with trigram_server.new_database(f"{worker}_icu") as url:
+        with psycopg.connect(url) as connection:
+            everything.create(connection)
+            for number, text in enumerate(NAMES):
+                connection.execute(
+                    "INSERT INTO everything.thing (tenant, id, name, v_string, r_decimal, r_string) "
+                    "VALUES (%s, %s, %s, %s, 1, %s)",
+                    (everything.FIRST_ORG, 500 + number, text, text if number % 3 else None, text),
+                )
+        client = Client(url, everything.EXPOSURE, org=everything.FIRST_ORG, string_collation=ICU)
+        yield client
+        client.close()
 
 
 @pytest.fixture(scope="module", params=["Edm.Date", "Edm.DateTimeOffset", "Edm.String"])
@@ -136,6 +131,17 @@ def keyed_by_date() -> Exposure:
     return replace(everything.EXPOSURE, sets=(*everything.EXPOSURE.sets[:-1], wide))
 
 
+@pytest.fixture
+def changing(postgres_server: Server, worker: str) -> Iterator[Client]:
+    """Over rows of its own."""
+    with postgres_server.new_database(f"{worker}_changing") as url:
+        with psycopg.connect(url) as connection:
+            session.create(connection)
+        client = Client(url, session.EXPOSURE, org=session.ORG)
+        yield client
+        client.close()
+
+
 @pytest.fixture(scope="module", params=ORGS)
 def pair(
     request: pytest.FixtureRequest,
@@ -147,31 +153,27 @@ def pair(
 ) -> Iterator[dict[str, tuple[Client, Client]]]:
     """For each service: the client over mixed rows and the client over one org's rows alone."""
     org = request.param
-    names = {"everything": f"{worker}_alone_e", "gateway": f"{worker}_alone_g"}
-    for name in names.values():
-        postgres_server.drop_database(name)
-    alone = {
-        "everything": postgres_server.create_database(names["everything"]),
-        "gateway": postgres_server.create_database(names["gateway"], template=template_database),
-    }
-    with psycopg.connect(alone["everything"]) as connection:
-        everything.create(connection)
-    for schema, (column, tables) in TABLES.items():
-        with psycopg.connect(alone[schema]) as connection:
-            for table in tables:
-                connection.execute("SELECT set_config('app.org_id', %s, true)", (other_org(org),))
-                others = SQL("DELETE FROM {} WHERE {} <> %s").format(Identifier(schema, table), Identifier(column))
-                connection.execute(others, (org,))
-    made = {
-        "things": [Client(url, everything.EXPOSURE, org=org) for url in (everything_url, alone["everything"])],
-        "gateway": [Client(url, org=org) for url in (seeded_url, alone["gateway"])],
-    }
-    yield {name: (mixed, single) for name, (mixed, single) in made.items()}
-    for clients in made.values():
-        for client in clients:
-            client.close()
-    for name in names.values():
-        postgres_server.drop_database(name)
+    with (
+        postgres_server.new_database(f"{worker}_alone_e") as alone_things,
+        postgres_server.new_database(f"{worker}_alone_g", template=template_database) as alone_gateway,
+    ):
+        alone = {"everything": alone_things, "gateway": alone_gateway}
+        with psycopg.connect(alone_things) as connection:
+            everything.create(connection)
+        for schema, (column, tables) in TABLES.items():
+            with psycopg.connect(alone[schema]) as connection:
+                for table in tables:
+                    connection.execute("SELECT set_config('app.org_id', %s, true)", (other_org(org),))
+                    others = SQL("DELETE FROM {} WHERE {} <> %s").format(Identifier(schema, table), Identifier(column))
+                    connection.execute(others, (org,))
+        made = {
+            "things": [Client(url, everything.EXPOSURE, org=org) for url in (everything_url, alone_things)],
+            "gateway": [Client(url, org=org) for url in (seeded_url, alone_gateway)],
+        }
+        yield {name: (mixed, single) for name, (mixed, single) in made.items()}
+        for clients in made.values():
+            for client in clients:
+                client.close()
 
 
 def other_org(org: str) -> str:

@@ -51,18 +51,13 @@ ALTER TABLE everything.thing ALTER v_string TYPE varchar(200) COLLATE "und-x-icu
 
 @contextlib.contextmanager
 def filled(server: Server, name: str, extra: str, mapping: Mapping) -> Iterator[Table]:
-    server.drop_database(name)
-    url = server.create_database(name)
-    try:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            everything.create(connection)
-            connection.execute(MORE_ROWS)
-            if extra:
-                connection.execute(extra)
-            yield Table(connection, mapping)
-    finally:
-        server.drop_database(name)
+    with server.new_database(name) as url, psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        everything.create(connection)
+        connection.execute(MORE_ROWS)
+        if extra:
+            connection.execute(extra)
+        yield Table(connection, mapping)
 
 
 @pytest.fixture(scope="session")
@@ -80,12 +75,9 @@ def trigram_table(trigram_server: Server, worker: str) -> Iterator[Table]:
 @pytest.fixture(scope="session")
 def filled_url(postgres_server: Server, worker: str) -> Iterator[str]:
     """The same rows as `filled_table`, for a service."""
-    name = f"{worker}_differential_url"
-    postgres_server.drop_database(name)
-    url = postgres_server.create_database(name)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        everything.create(connection)
-        connection.execute(MORE_ROWS)
-    yield url
-    postgres_server.drop_database(name)
+    with postgres_server.new_database(f"{worker}_differential_url") as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            everything.create(connection)
+            connection.execute(MORE_ROWS)
+        yield url

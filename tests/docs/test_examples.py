@@ -48,14 +48,11 @@ def examples() -> Iterator[Example]:
 
 @pytest.fixture(scope="session")
 def infinite_url(postgres_server: Server, worker: str) -> Iterator[str]:
-    name = f"{worker}_documented"
-    postgres_server.drop_database(name)
-    url = postgres_server.create_database(name)
-    with psycopg.connect(url) as connection:
-        everything.create(connection)
-        everything.add_infinite_rows(connection)
-    yield url
-    postgres_server.drop_database(name)
+    with postgres_server.new_database(f"{worker}_documented") as url:
+        with psycopg.connect(url) as connection:
+            everything.create(connection)
+            everything.add_infinite_rows(connection)
+        yield url
 
 
 @pytest.fixture

@@ -55,13 +55,10 @@ def test_a_database_with_rows_is_left_alone(seeded_url: str) -> None:
 @pytest.fixture(scope="module")
 def varied_url(postgres_server: Server, worker: str) -> Iterator[str]:
     """Enough quotes for the rare values."""
-    name = f"{worker}_varied"
-    postgres_server.drop_database(name)
-    url = postgres_server.create_database(name)
-    migrating.migrate(url)
-    seed.seed(url, quotes=4_000)
-    yield url
-    postgres_server.drop_database(name)
+    with postgres_server.new_database(f"{worker}_varied") as url:
+        migrating.migrate(url)
+        seed.seed(url, quotes=4_000)
+        yield url
 
 
 def test_every_shown_nullable_column_is_null_somewhere(varied_url: str) -> None:

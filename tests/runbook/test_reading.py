@@ -157,17 +157,15 @@ def readings(app: App) -> str:
 def many_quotes(trigram_server: Server, worker: str) -> Iterator[str]:
     """A database without pg_trgm, and with quotes enough, of names long enough, that looking at all takes its time."""
     name = f"{worker}_many"
-    trigram_server.drop_database(name)
-    url = trigram_server.create_database(name)
-    migrating.migrate(url)
-    seed.seed(url, quotes=MANY_QUOTES)
-    with psycopg.connect(trigram_server.admin_url, dbname=name, autocommit=True) as connection:
-        connection.execute("DROP EXTENSION pg_trgm CASCADE")
-        connection.execute("SELECT set_config('app.org_id', %s, false)", (FIRST_ORG,))
-        connection.execute(LONG_NAMES, (FIRST_ORG,))
-        connection.execute("VACUUM ANALYZE gateway.quote")
-    yield url
-    trigram_server.drop_database(name)
+    with trigram_server.new_database(name) as url:
+        migrating.migrate(url)
+        seed.seed(url, quotes=MANY_QUOTES)
+        with psycopg.connect(trigram_server.admin_url, dbname=name, autocommit=True) as connection:
+            connection.execute("DROP EXTENSION pg_trgm CASCADE")
+            connection.execute("SELECT set_config('app.org_id', %s, false)", (FIRST_ORG,))
+            connection.execute(LONG_NAMES, (FIRST_ORG,))
+            connection.execute("VACUUM ANALYZE gateway.quote")
+        yield url
 
 
 def test_a_slow_filter(start: StartApp, trigram_server: Server, many_quotes: str) -> None:

@@ -43,7 +43,7 @@ class Mounted:
 @pytest.fixture(scope="session")
 def session_url(postgres_server: Server, template_database: str, worker: str) -> Iterator[str]:
     """A database with the session's tables beside ours, and a credential of each profile."""
-    with _database(postgres_server, f"{worker}_session", template_database) as url:
+    with postgres_server.new_database(f"{worker}_session", template=template_database) as url:
         with psycopg.connect(database.libpq_url(url)) as connection:
             session.create(connection)
         _credentials(url, session.ORG)
@@ -53,7 +53,7 @@ def session_url(postgres_server: Server, template_database: str, worker: str) ->
 @pytest.fixture(scope="session")
 def real_url(postgres_server: Server, worker: str) -> Iterator[str]:
     """A database with 3,000 quotes, and a credential of each profile for the first org."""
-    with _database(postgres_server, f"{worker}_salesforce", "template1") as url:
+    with postgres_server.new_database(f"{worker}_salesforce") as url:
         migrating.migrate(url)
         seed.seed(url, quotes=QUOTES)
         _credentials(url, seed.FIRST_ORG)
@@ -70,15 +70,6 @@ def session_service(session_url: str, tmp_path_factory: pytest.TempPathFactory) 
 def real_service(real_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
     with _mounted(real_url, models.exposure(), seed.FIRST_ORG, tmp_path_factory) as mounted:
         yield mounted
-
-
-@contextmanager
-def _database(server: Server, name: str, template: str) -> Iterator[str]:
-    server.drop_database(name)
-    try:
-        yield server.create_database(name, template=template)
-    finally:
-        server.drop_database(name)
 
 
 def _credentials(url: str, org_id: str) -> None:

@@ -42,16 +42,12 @@ def indexed(trigram_server: Server, worker: str) -> Iterator[Table]:
 
 
 def filled(server: Server, name: str, extra: str) -> Iterator[Table]:
-    server.drop_database(name)
-    try:
-        with psycopg.connect(server.create_database(name), autocommit=True) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            everything.create(connection)
-            if extra:
-                connection.execute(extra)
-            yield Table(connection, Mapping(MODEL))
-    finally:
-        server.drop_database(name)
+    with server.new_database(name) as url, psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        everything.create(connection)
+        if extra:
+            connection.execute(extra)
+        yield Table(connection, Mapping(MODEL))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
