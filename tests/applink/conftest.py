@@ -30,7 +30,6 @@ from tests.applink.calling import caller_of
 from tests.applink.quoting import DEFAULTS, Shop
 from tests.applink.serving import Place, serving
 from tests.applink.trusting import Clock
-from tests.conftest import _database
 
 
 class Served(Protocol):
@@ -128,7 +127,7 @@ def served(
     @contextlib.contextmanager
     def start(name: str, *, port: int | None = None, **variables: str) -> Iterator[Place]:
         with (
-            _database(postgres_server, f"{worker}_{name}", template=template_database) as url,
+            postgres_server.new_database(f"{worker}_{name}", template=template_database) as url,
             serving(url, tmp_path_factory.mktemp(name), port=port, **variables) as place,
         ):
             yield place
