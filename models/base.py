@@ -173,6 +173,7 @@ def _property(column: Column[Any]) -> ExposedProperty:
         record_id=bool(column.info.get("record_id")),
         searchable=bool(column.info.get("searchable")),
         folded_index=bool(column.info.get("searchable")),
+        joined_index=bool(column.info.get("searchable")),
         sortable=(facets.get("max_length") or 0) <= 1024,
         computed=column.name in COMPUTED,
         max_length=facets.get("max_length"),

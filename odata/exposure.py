@@ -35,6 +35,8 @@ class ExposedProperty:
     searchable: takes part in $search. writable: a client may set it. computed: the service sets it.
     folded_index: there is an index on (org, lower(column COLLATE "default") COLLATE "C"); startswith without regard to
     case is then written for it instead of for a trigram index.
+    joined_index: there is a trigram index on replace(lower(column COLLATE "default"), ' ', '') COLLATE "C"; contains,
+    endswith, indexof and $search then ask it first (docs/decisions/patterns.md).
     """
 
     name: str
@@ -48,6 +50,7 @@ class ExposedProperty:
     record_id: bool = False
     searchable: bool = False
     folded_index: bool = False
+    joined_index: bool = False
     filterable: bool = True
     sortable: bool = True
     writable: bool = False

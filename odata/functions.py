@@ -136,6 +136,13 @@ def folded(text: Sql) -> Sql:
     return collate(func.lower(collate(text, CASE_COLLATION), type_=Text()), BINARY_COLLATION)
 
 
+def joined(operand: Sql) -> Sql:
+    """Lower case without the blanks: whatever LIKE finds in a text, ignoring case or not, it finds joined in joined."""
+    return collate(
+        func.replace(func.lower(collate(operand, CASE_COLLATION)), text(" "), text(""), type_=Text()), BINARY_COLLATION
+    )
+
+
 _WHITE_SPACE = text(_WHITE_SPACE_CHARACTERS)
 
 # --- text ------------------------------------------------------------------------------------------------------------

@@ -126,6 +126,8 @@ def _property(entry: ExposedProperty, enums: set[str]) -> Lines:
         yield f"searchable, but {entry.type}: only a String is searched"
     if entry.folded_index and entry.type != "Edm.String":
         yield f"folded_index, but {entry.type}: only a String has letter case"
+    if entry.joined_index and entry.type != "Edm.String":
+        yield f"joined_index, but {entry.type}: only a String has words"
     if entry.record_id and (entry.type != "Edm.String" or entry.max_length != 18):
         yield "a record id is a String with max_length 18"
     if entry.computed and entry.writable:

@@ -85,8 +85,7 @@ class FunctionCall:
     """A canonical function, or "cast" to `type`, "has".
 
     ignore_case: where the profile asks for it. indexable: False for a pattern too short for a trigram index, which
-    would then be read whole. A literal pattern is a Value with one of the transforms "like_...". coarse: a wider one of
-    several words, to ask the index for first.
+    would then be read whole. A literal pattern is a Value with one of the transforms "like_...".
     """
 
     name: str
@@ -94,7 +93,6 @@ class FunctionCall:
     type: PrimitiveType
     ignore_case: bool = False
     indexable: bool = True
-    coarse: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +222,13 @@ class OfEntity:
 class SearchMatch:
     """One word or phrase of $search found in any searchable string property of variable, ignoring case; never null.
 
-    indexable, coarse: as in FunctionCall.
+    indexable: as in FunctionCall.
     """
 
     variable: Variable
     properties: tuple[Property, ...]
     value: Value
     indexable: bool = True
-    coarse: Value | None = None
 
 
 Bound: TypeAlias = (

@@ -40,7 +40,7 @@ from odata.plan.bound import (
     type_of,
 )
 from odata.plan.compare import cast_to
-from odata.plan.literals import KINDS, coarse, literal_value, natural, shown
+from odata.plan.literals import KINDS, literal_value, natural, shown
 from odata.plan.scope import Scope
 from odata.url.nodes import Call, Literal, TypeName
 
@@ -88,9 +88,8 @@ def _search(
     if not isinstance(pattern, Literal) or not isinstance(bound[1], Value):
         return FunctionCall(name, bound, returns, scope.lenient)
     short = bool(scope.guards.ask(SHORT.get(name, SHORT_PART), pattern))
-    wider = None if name == "startswith" else coarse(bound[1], pattern, scope)
     value = replace(bound[1], transform=PATTERNS[name])
-    return FunctionCall(name, (bound[0], value), returns, scope.lenient, not short, wider)
+    return FunctionCall(name, (bound[0], value), returns, scope.lenient, not short)
 
 
 def _overload(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Function:

@@ -5,8 +5,6 @@ May refuse with InvalidLiteral or TypeMismatch (400), naming the literal and wha
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from odata.edm.model import Property
 from odata.edm.types import (
     BINARY,
@@ -63,11 +61,6 @@ def literal_value(
     value = Value(type, literal.kind, literal.text, place_of(literal.span), transform, read_as)
     database_text(value)
     return value
-
-
-def coarse(pattern: Value, literal: Literal, scope: Scope) -> Value | None:
-    """The wider pattern for an index to be asked first, where a text to be found anywhere is of several words."""
-    return replace(pattern, transform="like_coarse") if scope.guards.ask("long_words", literal) else None
 
 
 def natural(literal: Literal, scope: Scope) -> Bound:

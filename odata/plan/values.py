@@ -23,8 +23,6 @@ FEWEST_TRIGRAMS = 3
 """Below it, reading the index costs more than walking the table (docs/decisions/patterns.md)."""
 _WORD = re.compile(r"[^\W_]+")
 _THREE_TOGETHER = re.compile(r"[^\W_]{3}")
-_BETWEEN_WORDS = re.compile(r"(?<=[^\W\d_]{4}) +(?=[^\W\d_]{4})")
-_LONG_WORD = re.compile(r"\b([A-Za-z]{3})[A-Za-z]*([A-Za-z]{3})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +107,17 @@ def _small_class(kind: str, text: str) -> Hashable:
     return number if number in (-1, 0) else None
 
 
+def _joined(text: str) -> str:
+    """As the index of joined texts has it, but for the case."""
+    return text.replace(" ", "")
+
+
 def _short(text: str) -> bool:
     """Whether a trigram index would be read for next to nothing: no three letters or digits stand together, and fewer
     than FEWEST_TRIGRAMS trigrams can be told. A blank at either end of text says that a word cannot go on there.
 
-    pg_trgm takes trigrams of words with two blanks before and one behind them: "Ut 27" standing somewhere in a text
-    says "ut ", "  2" and " 27", but neither " ut" nor "27 ".
+    pg_trgm takes trigrams of words with two blanks before and one behind them: "o-ut-2" standing somewhere in a text
+    says "  u", " ut", "ut " and "  2", but nothing of "o".
     """
     if _THREE_TOGETHER.search(text):
         return False
@@ -170,10 +173,9 @@ CLASSIFIERS: dict[str, Callable[[str, str], Hashable]] = {
     "small": _small_class,
     "boolean": lambda kind, text: text.lower(),
     "text": lambda kind, text: text,
-    "short_part": lambda kind, text: _short(text),
+    "short_part": lambda kind, text: _short(_joined(text)),
     "short_beginning": lambda kind, text: _short(f" {text}"),
-    "short_ending": lambda kind, text: _short(f"{text} "),
-    "long_words": lambda kind, text: _BETWEEN_WORDS.search(text) is not None,
+    "short_ending": lambda kind, text: _short(f"{_joined(text)} "),
     "timed": _timed,
     "utc_midnight": _utc_midnight,
     "in_utc": _in_utc,
@@ -189,15 +191,6 @@ CLASSIFIERS: dict[str, Callable[[str, str], Hashable]] = {
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def _coarse(pattern: str) -> str:
-    """A pattern that matches whatever this one does, for which a trigram index reads fewer lists: without the blanks
-    between words, whose lists ("  s", " st") are the longest, and without the middle of long words.
-
-    Only words of plain letters are cut: the lower case of others may depend on the letter behind.
-    """
-    return _LONG_WORD.sub(r"\1%\2", _BETWEEN_WORDS.sub("%", pattern))
 
 
 def _next_day(text: str) -> str:
@@ -221,7 +214,6 @@ TRANSFORMS: dict[str, Callable[[str], str]] = {
     "like_contains": lambda text: f"%{_escaped(text)}%",
     "like_startswith": lambda text: f"{_escaped(text)}%",
     "like_endswith": lambda text: f"%{_escaped(text)}",
-    "like_coarse": lambda text: f"%{_coarse(_escaped(text))}%",
     "lower": str.lower,
     "widen_record_id": widen_record_id,
     "floor": lambda text: str(int(Decimal(text).to_integral_value(ROUND_FLOOR))),

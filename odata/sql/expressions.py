@@ -31,11 +31,13 @@ from sqlalchemy.sql.elements import ColumnElement, False_, Grouping
 
 from odata.edm.model import EnumType
 from odata.edm.types import DOUBLE, DURATION, INT64, SINGLE
+from odata.exposure import ExposedProperty
 from odata.functions import (
     BINARY_COLLATION,
     CASE_COLLATION,
     FUNCTIONS,
     folded,
+    joined,
     overload,
     text,
 )
@@ -72,6 +74,7 @@ Sql = ColumnElement[Any]
 
 _OPERATORS = {"eq": "__eq__", "ne": "__ne__", "gt": "__gt__", "ge": "__ge__", "lt": "__lt__", "le": "__le__"}
 _BLANK = text("")
+_WITHOUT_INDEXES = ExposedProperty(name="", column="")
 
 
 def predicate(bound: Bound, sources: Sources, binder: Binder) -> ColumnElement[bool]:
@@ -208,21 +211,15 @@ class _Writer:
         """LIKE in the form that an index serves, where one does (docs/decisions/patterns.md).
 
         A beginning becomes a range of an index in the order of "C", of the text or of the folded text. Other patterns
-        are for trigram indexes, whose collation they name.
+        are for trigram indexes.
         """
         operand = self.operand(searched)
-        if node.name == "startswith" and node.ignore_case and _has_folded_index(searched):
+        exposed = searched.property.exposed if isinstance(searched, PropertyValue) else _WITHOUT_INDEXES
+        if node.name == "startswith" and node.ignore_case and exposed.folded_index:
             return folded(operand).like(folded(pattern))
-        if node.name == "startswith" and not node.ignore_case and not node.indexable:
-            return collate(operand, BINARY_COLLATION).like(pattern)
-        return self._anywhere(operand, pattern, node, ignore_case=node.ignore_case)
-
-    def _anywhere(self, operand: Sql, pattern: Sql, node: FunctionCall | SearchMatch, *, ignore_case: bool) -> Sql:
-        cased = collate(operand, CASE_COLLATION)
-        like = cased.ilike if ignore_case else cased.like
-        if node.coarse is not None:
-            return and_(like(self.binder(node.coarse)), _row_by_row(operand, like(pattern)))
-        return like(pattern) if node.indexable else _row_by_row(operand, like(pattern))
+        if node.name == "startswith" and not node.ignore_case:
+            return collate(operand, CASE_COLLATION if node.indexable else BINARY_COLLATION).like(pattern)
+        return _anywhere(operand, pattern, node.indexable, exposed, ignore_case=node.ignore_case)
 
     def _arithmetic(self, node: Arithmetic) -> Sql:
         left, right = self.operand(node.left), self.operand(node.right)
@@ -345,8 +342,17 @@ class _Writer:
 
     def _search(self, node: SearchMatch) -> Sql:
         pattern = self.binder(node.value)
-        columns: list[Sql] = [self.sources.column(node.variable, property) for property in node.properties]
-        return or_(false(), *(self._anywhere(column, pattern, node, ignore_case=True) for column in columns))
+        matches = (
+            _anywhere(
+                self.sources.column(node.variable, property),
+                pattern,
+                node.indexable,
+                property.exposed,
+                ignore_case=True,
+            )
+            for property in node.properties
+        )
+        return or_(false(), *matches)
 
 
 def _absent(operand: Bound) -> Sql | None:
@@ -379,8 +385,15 @@ def _is_column(node: Bound) -> bool:
     return isinstance(node, PropertyValue) and (node.stored or node.property.type is node.property.storage)
 
 
-def _has_folded_index(node: Bound) -> bool:
-    return isinstance(node, PropertyValue) and node.property.exposed.folded_index
+def _anywhere(operand: Sql, pattern: Sql, indexable: bool, exposed: ExposedProperty, *, ignore_case: bool) -> Sql:
+    """A pattern anywhere in a text, by the index of joined texts, by one of the texts as they are, or by none."""
+    cased = collate(operand, CASE_COLLATION)
+    match = cased.ilike(pattern) if ignore_case else cased.like(pattern)
+    if not indexable:
+        return _row_by_row(operand, match)
+    if exposed.joined_index:
+        return and_(joined(operand).like(joined(pattern)), _row_by_row(operand, match))
+    return match
 
 
 def _row_by_row(operand: Sql, match: Sql) -> Sql:

@@ -52,7 +52,9 @@ THINGS: Final = ExposedSet(
         ExposedProperty(name="Int64", column="v_int64", type="Edm.Int64"),
         ExposedProperty(name="SByte", column="v_sbyte", type="Edm.SByte"),
         ExposedProperty(name="Single", column="v_single", type="Edm.Single"),
-        ExposedProperty(name="String", column="v_string", max_length=200, searchable=True, folded_index=True),
+        ExposedProperty(
+            name="String", column="v_string", max_length=200, searchable=True, folded_index=True, joined_index=True
+        ),
         ExposedProperty(name="TimeOfDay", column="v_timeofday", type="Edm.TimeOfDay", precision=6),
         ExposedProperty(name="Color", column="v_color", type="Color"),
         ExposedProperty(name="Long", column="v_long", max_length=4_000, sortable=False),
