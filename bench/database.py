@@ -30,7 +30,10 @@ OPTIONS = servers.FAST_BUT_FORGETFUL | {
 
 PEER_INDEX: LiteralString = "CREATE INDEX IF NOT EXISTS bench_quote_name ON gateway.quote USING gin (name gin_trgm_ops)"
 """PostgREST compares under the column's own collation, which our search index cannot serve: it gets its own."""
-FLOOR_INDEX: LiteralString = 'CREATE INDEX IF NOT EXISTS bench_quote_name_folding ON gateway.quote USING gin (name COLLATE "default" gin_trgm_ops)'
+FLOOR_INDEX: LiteralString = (
+    "CREATE INDEX IF NOT EXISTS bench_quote_name_folding "
+    'ON gateway.quote USING gin (name COLLATE "default" gin_trgm_ops)'
+)
 """The floor writes ILIKE by hand, and has the index that one makes for it."""
 
 
