@@ -56,11 +56,17 @@ class Server:
         with psycopg.connect(self.admin_url) as connection:
             return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None
 
-    def create_database(self, name: str, *, template: str = "template1") -> str:
-        """Make a database that belongs to the ordinary role, as a copy of another; its URL."""
-        self._administer(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(*map(sql.Identifier, (name, template, self.role)))
+    def create_database(self, name: str, *, template: str = "template1", icu_locale: str | None = None) -> str:
+        """Make a database that belongs to the ordinary role, as a copy of another; its URL.
+
+        icu_locale: its own collation is ICU's of that locale (PostgreSQL 15 or newer; template0 then).
+        """
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
+            *map(sql.Identifier, (name, template, self.role))
         )
+        if icu_locale is not None:
+            statement += sql.SQL(" LOCALE_PROVIDER icu ICU_LOCALE {}").format(sql.Literal(icu_locale))
+        self._administer(statement)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
@@ -68,11 +74,11 @@ class Server:
         self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     @contextlib.contextmanager
-    def new_database(self, name: str, *, template: str = "template1") -> Iterator[str]:
+    def new_database(self, name: str, *, template: str = "template1", icu_locale: str | None = None) -> Iterator[str]:
         """A database for the time of the block, whatever one of that name there was; its URL."""
         self.drop_database(name)
         try:
-            yield self.create_database(name, template=template)
+            yield self.create_database(name, template=template, icu_locale=icu_locale)
         finally:
             self.drop_database(name)
 

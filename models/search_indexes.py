@@ -59,14 +59,24 @@ def joined_name(table: str, column: str) -> str:
     return f"ix_{table}_{column}_joined"
 
 
-def former_name(table: str, column: str) -> str:
-    """Name of the trigram index of the texts as they are, which the joined one replaced."""
-    return f"ix_{table}_{column}_trgm"
-
-
 def folded_name(table: str, column: str) -> str:
     """Name of the index for beginnings of a column, case folded."""
     return f"ix_{table}_{column}_folded"
+
+
+def without_joined_index(connection: Connection) -> tuple[str, ...]:
+    """table.column of those whose joined index is not there, or not whole; of tables that are there."""
+    states = text(
+        "SELECT to_regclass(:table) IS NOT NULL, EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:index) "
+        "AND indisvalid)"
+    )
+    found = []
+    for table, column in searched_columns():
+        names = {"table": f"{SCHEMA}.{table}", "index": f"{SCHEMA}.{joined_name(table, column)}"}
+        there, whole = connection.execute(states, names).one()
+        if there and not whole:
+            found.append(f"{table}.{column}")
+    return tuple(found)
 
 
 def ensure_search_indexes(engine: Engine, *, progress: Callable[[str], None] = lambda line: None) -> SearchIndexes:
@@ -80,14 +90,12 @@ def ensure_search_indexes(engine: Engine, *, progress: Callable[[str], None] = l
             return SearchIndexes(available=True, built=(), text="another process builds the search indexes")
         refusal = _ensure_extension(connection)
         home = _extension_schema(connection)
-        wanted = (*_folded(), *(_trigrams(home) if home else ()))
+        wanted = (*_folded(), *(_joined(home) if home else ()))
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
         try:
             built = [index for index in _missing(connection, wanted) if _build(connection, index, progress)]
-            sampled = [index for index in wanted if _sample(connection, index)]
+            sampled = [index for index in wanted if _sample(connection, index, progress)]
             _analyze(connection, [*built, *sampled], progress)
-            if home and not built:
-                _drop_former(connection)
         finally:
             connection.execute(text("RESET lock_timeout"))
     state = "trigram search is on" if home else f"no trigram search ({refusal})"
@@ -107,8 +115,8 @@ def _folded() -> Iterator[SearchIndex]:
         )  # fmt: skip
 
 
-def _trigrams(home: str) -> Iterator[SearchIndex]:
-    """home: the schema of pg_trgm."""
+def _joined(home: str) -> Iterator[SearchIndex]:
+    """Patterns anywhere in a text, by the trigrams of it folded and without blanks. home: the schema of pg_trgm."""
     for table, column in searched_columns():
         yield SearchIndex(
             name=joined_name(table, column), table=table, column=column,
@@ -166,7 +174,7 @@ def _build(connection: Connection, index: SearchIndex, progress: Callable[[str],
     return True
 
 
-def _sample(connection: Connection, index: SearchIndex) -> bool:
+def _sample(connection: Connection, index: SearchIndex, progress: Callable[[str], None]) -> bool:
     """Set what the index wants of statistics; whether it had not been set."""
     if index.sampled_values is None:
         return False
@@ -175,19 +183,18 @@ def _sample(connection: Connection, index: SearchIndex) -> bool:
     row = connection.execute(target, {"name": name}).first()
     if row is None or row[0] == index.sampled_values:
         return False
-    connection.execute(text(f"ALTER INDEX {name} ALTER COLUMN 1 SET STATISTICS {index.sampled_values}"))
+    try:
+        connection.execute(text(f"ALTER INDEX {name} ALTER COLUMN 1 SET STATISTICS {index.sampled_values}"))
+    except DBAPIError as error:
+        progress(f"{index.name} keeps its statistics ({getattr(error.orig, 'sqlstate', None)})")
+        return False
     return True
-
-
-def _drop_former(connection: Connection) -> None:
-    """Indexes that nothing asks any more: not in the release that built what replaces them, while the old code runs."""
-    for target in searched_columns():
-        connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {SCHEMA}.{former_name(*target)}"))
 
 
 def _analyze(connection: Connection, built: list[SearchIndex], progress: Callable[[str], None]) -> None:
     """What is known of an expression, such as a folded text, is gathered by ANALYZE after its index is there."""
     for table in dict.fromkeys(index.table for index in built):
+        progress(f"analyzing {table}")
         try:
             connection.execute(text(f"ANALYZE {SCHEMA}.{table}"))
         except DBAPIError as error:

@@ -138,17 +138,17 @@ def _bare_tables(connection: Connection, progress: Callable[[str], None]) -> Ite
             if one.kind == kind:
                 connection.exec_driver_sql(one.drop)
     yield
-    for kind in ("key", "index", "foreign key", "trigger"):
+    for kind in ("key", "index", "sampled values", "foreign key", "trigger"):
         for one in saved:
             if one.kind == kind:
-                if kind != "trigger":
+                if kind not in ("trigger", "sampled values"):
                     progress(f"building {one.name}")
                 connection.exec_driver_sql(one.create)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """An index, key or constraint: the statements that remove it and bring it back."""
+    """An index, key or constraint, or how many values are sampled of one: the statements that remove and restore it."""
 
     kind: str
     name: str
@@ -167,6 +167,11 @@ SELECT 'index', relname, format('DROP INDEX %s', indexrelid::regclass), pg_get_i
 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 WHERE indrelid = ANY (CAST(:tables AS regclass[]))
   AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+UNION ALL
+SELECT 'sampled values', relname, '',
+       format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', indexrelid::regclass, attnum, attstattarget)
+FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_attribute ON attrelid = indexrelid
+WHERE indrelid = ANY (CAST(:tables AS regclass[])) AND attstattarget > 0
 UNION ALL
 SELECT 'trigger', relname, format('ALTER TABLE %s DISABLE TRIGGER USER', oid::regclass),
        format('ALTER TABLE %s ENABLE TRIGGER USER', oid::regclass)

@@ -33,10 +33,10 @@ class ExposedProperty:
     type: "Edm.String" and so on, or the bare name of an ExposedEnum of the same Exposure.
     record_id: an 18-character Salesforce record id; 15-character literals are widened.
     searchable: takes part in $search. writable: a client may set it. computed: the service sets it.
-    folded_index: there is an index on (org, lower(column COLLATE "default") COLLATE "C"); startswith without regard to
-    case is then written for it instead of for a trigram index.
+    folded_index: there is an index on (org, lower(column COLLATE "default") COLLATE "C"); startswith is then
+    written for it instead of for a trigram index.
     joined_index: there is a trigram index on replace(lower(column COLLATE "default"), ' ', '') COLLATE "C"; contains,
-    endswith, indexof and $search then ask it first (docs/decisions/patterns.md).
+    endswith, indexof and $search then ask it first (docs/decisions/patterns.md), and startswith without folded_index.
     """
 
     name: str

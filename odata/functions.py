@@ -137,7 +137,7 @@ def folded(text: Sql) -> Sql:
 
 
 def joined(operand: Sql) -> Sql:
-    """Lower case without the blanks: whatever LIKE finds in a text, ignoring case or not, it finds joined in joined."""
+    """Lower case without the blanks: whatever ILIKE finds in a text, LIKE finds joined in the joined text."""
     return collate(
         func.replace(func.lower(collate(operand, CASE_COLLATION)), text(" "), text(""), type_=Text()), BINARY_COLLATION
     )

@@ -116,33 +116,17 @@ def test_search_indexes_come_with_the_extension(trigram_database: str) -> None:
     assert differences(database.sqlalchemy_url(trigram_database)) == []
 
 
-def test_the_former_indexes_stay_until_the_release_behind_the_one_that_replaces_them(trigram_database: str) -> None:
-    there = "SELECT indexname FROM pg_indexes WHERE schemaname = 'gateway' AND indexname LIKE '%_trgm' ORDER BY 1"
-    migrating.migrate(trigram_database)
-    with psycopg.connect(trigram_database) as connection:
-        connection.execute("DROP INDEX gateway.ix_quote_name_joined")
-        connection.execute(
-            'CREATE INDEX ix_quote_name_trgm ON gateway.quote USING gin (name COLLATE "default" gin_trgm_ops)'
-        )
-    migrating.migrate(trigram_database)
-    assert names(trigram_database, BUILT) == EXPECTED
-    assert names(trigram_database, there) == ["ix_quote_name_trgm"]
-    migrating.migrate(trigram_database)
-    assert names(trigram_database, BUILT) == EXPECTED
-    assert names(trigram_database, there) == []
-
-
 def test_more_values_are_sampled_of_joined_texts(trigram_database: str) -> None:
     sampled = (
-        "SELECT DISTINCT attstattarget FROM pg_attribute JOIN pg_class c ON c.oid = attrelid "
+        "SELECT DISTINCT attstattarget::text FROM pg_attribute JOIN pg_class c ON c.oid = attrelid "
         "WHERE relnamespace = 'gateway'::regnamespace AND relname LIKE 'ix\\_%\\_joined'"
     )
     migrating.migrate(trigram_database)
-    assert names(trigram_database, sampled) == [search_indexes.SAMPLED_VALUES]
+    assert names(trigram_database, sampled) == [str(search_indexes.SAMPLED_VALUES)]
     with psycopg.connect(trigram_database) as connection:
         connection.execute("ALTER INDEX gateway.ix_quote_name_joined ALTER COLUMN 1 SET STATISTICS -1")
     migrating.migrate(trigram_database)
-    assert names(trigram_database, sampled) == [search_indexes.SAMPLED_VALUES]
+    assert names(trigram_database, sampled) == [str(search_indexes.SAMPLED_VALUES)]
 
 
 def test_a_server_without_the_extension_says_so(empty_database_url: str) -> None:

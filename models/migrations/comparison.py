@@ -19,9 +19,7 @@ def include_name(name: str | None, kind: str, _: Any) -> bool:
 
 def include_object(_: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
     """Search indexes are no part of the schema; they exist where the server can have them."""
-    return not (
-        kind == "index" and reflected and compare_to is None and (name or "").endswith(("_trgm", "_joined", "_folded"))
-    )
+    return not (kind == "index" and reflected and compare_to is None and (name or "").endswith(("_joined", "_folded")))
 
 
 OPTIONS: Final[dict[str, Any]] = {

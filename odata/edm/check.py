@@ -127,7 +127,7 @@ def _property(entry: ExposedProperty, enums: set[str]) -> Lines:
     if entry.folded_index and entry.type != "Edm.String":
         yield f"folded_index, but {entry.type}: only a String has letter case"
     if entry.joined_index and entry.type != "Edm.String":
-        yield f"joined_index, but {entry.type}: only a String has words"
+        yield f"joined_index, but {entry.type}: only a String is searched by its parts"
     if entry.record_id and (entry.type != "Edm.String" or entry.max_length != 18):
         yield "a record id is a String with max_length 18"
     if entry.computed and entry.writable:

@@ -85,7 +85,8 @@ class FunctionCall:
     """A canonical function, or "cast" to `type`, "has".
 
     ignore_case: where the profile asks for it. indexable: False for a pattern too short for a trigram index, which
-    would then be read whole. A literal pattern is a Value with one of the transforms "like_...".
+    would then be read whole. foldable: False for a pattern whose lower case may be another within a text, where case
+    counts. A literal pattern is a Value with one of the transforms "like_...".
     """
 
     name: str
@@ -93,6 +94,7 @@ class FunctionCall:
     type: PrimitiveType
     ignore_case: bool = False
     indexable: bool = True
+    foldable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

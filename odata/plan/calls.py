@@ -36,18 +36,17 @@ from odata.plan.bound import (
     Moment,
     Negation,
     Null,
+    PropertyValue,
     Value,
     type_of,
 )
 from odata.plan.compare import cast_to
-from odata.plan.literals import KINDS, literal_value, natural, shown
+from odata.plan.literals import KINDS, indexable, literal_value, natural, shown
 from odata.plan.scope import Scope
 from odata.url.nodes import Call, Literal, TypeName
 
 ArithmeticOperator: TypeAlias = OneOf["add", "sub", "mul", "div", "divby", "mod"]
 
-SHORT_PART = "short_part"
-SHORT = {"startswith": "short_beginning", "endswith": "short_ending"}
 PATTERNS = {"contains": "like_contains", "startswith": "like_startswith", "endswith": "like_endswith", "indexof": None}
 UTC_PARTS = frozenset({"year", "month", "day", "hour", "minute", "date", "time"})
 
@@ -87,9 +86,11 @@ def _search(
     """contains and its kin: a literal pattern is for LIKE, which a trigram index serves unless the pattern is short."""
     if not isinstance(pattern, Literal) or not isinstance(bound[1], Value):
         return FunctionCall(name, bound, returns, scope.lenient)
-    short = bool(scope.guards.ask(SHORT.get(name, SHORT_PART), pattern))
+    searched = [bound[0].property] if isinstance(bound[0], PropertyValue) else []
+    foldable = scope.lenient or bool(scope.guards.ask("folds_alone", pattern))
     value = replace(bound[1], transform=PATTERNS[name])
-    return FunctionCall(name, (bound[0], value), returns, scope.lenient, not short)
+    served = indexable(name, pattern, searched, scope)
+    return FunctionCall(name, (bound[0], value), returns, scope.lenient, served, foldable)
 
 
 def _overload(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope) -> Function:

@@ -5,6 +5,8 @@ May refuse with InvalidLiteral or TypeMismatch (400), naming the literal and wha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from odata.edm.model import Property
 from odata.edm.types import (
     BINARY,
@@ -61,6 +63,20 @@ def literal_value(
     value = Value(type, literal.kind, literal.text, place_of(literal.span), transform, read_as)
     database_text(value)
     return value
+
+
+_PART = ("short_part", "short_joined_part")
+_SHORT = {
+    "contains": _PART, "indexof": _PART,
+    "startswith": ("short_beginning", "short_beginning"), "endswith": ("short_ending", "short_joined_ending"),
+}  # fmt: skip
+"""Function -> the class of patterns that hold too few trigrams: of texts as they are, of joined ones."""
+
+
+def indexable(function: str, pattern: Literal, searched: Sequence[Property], scope: Scope) -> bool:
+    """Whether a pattern holds enough trigrams for the index of each property that is searched."""
+    classes = {_SHORT[function][item.exposed.joined_index] for item in searched} or {_SHORT[function][False]}
+    return not any(scope.guards.ask(name, pattern) for name in sorted(classes))
 
 
 def natural(literal: Literal, scope: Scope) -> Bound:

@@ -10,7 +10,7 @@ from typing import assert_never
 from odata.edm.types import STRING
 from odata.errors import InvalidOption, LimitExceeded
 from odata.plan.bound import Bound, Constant, Logic, Not, SearchMatch, Variable
-from odata.plan.literals import literal_value
+from odata.plan.literals import indexable, literal_value
 from odata.plan.scope import Scope
 from odata.url.nodes import Literal, SearchAnd, SearchExpression, SearchNot, SearchOr, SearchTerm
 
@@ -77,8 +77,8 @@ def _bind(expression: SearchExpression, variable: Variable, scope: Scope) -> Bou
 def _match(term: SearchTerm, variable: Variable, scope: Scope) -> Bound:
     literal = _literal(term)
     value = literal_value(literal, STRING, "like_contains")
-    indexable = not scope.guards.ask("short_part", literal)
-    return SearchMatch(variable, variable.set.searchable, value, indexable)
+    searched = variable.set.searchable
+    return SearchMatch(variable, searched, value, indexable("contains", literal, searched, scope))
 
 
 def _literal(term: SearchTerm) -> Literal:

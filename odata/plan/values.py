@@ -23,6 +23,7 @@ FEWEST_TRIGRAMS = 3
 """Below it, reading the index costs more than walking the table (docs/decisions/patterns.md)."""
 _WORD = re.compile(r"[^\W_]+")
 _THREE_TOGETHER = re.compile(r"[^\W_]{3}")
+_FOLDED_BY_NEIGHBOURS = re.compile("[\u03a3\u0307]|[IJ\u012e][\u0300-\u036f]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ def _short(text: str) -> bool:
     """Whether a trigram index would be read for next to nothing: no three letters or digits stand together, and fewer
     than FEWEST_TRIGRAMS trigrams can be told. A blank at either end of text says that a word cannot go on there.
 
-    pg_trgm takes trigrams of words with two blanks before and one behind them: "o-ut-2" standing somewhere in a text
-    says "  u", " ut", "ut " and "  2", but nothing of "o".
+    pg_trgm takes trigrams of words with two blanks before and one behind them: "Ut 27" standing somewhere in a text
+    says "ut ", "  2" and " 27", but neither " ut" nor "27 ".
     """
     if _THREE_TOGETHER.search(text):
         return False
@@ -173,9 +174,12 @@ CLASSIFIERS: dict[str, Callable[[str, str], Hashable]] = {
     "small": _small_class,
     "boolean": lambda kind, text: text.lower(),
     "text": lambda kind, text: text,
-    "short_part": lambda kind, text: _short(_joined(text)),
+    "short_part": lambda kind, text: _short(text),
+    "short_joined_part": lambda kind, text: _short(_joined(text)),
     "short_beginning": lambda kind, text: _short(f" {text}"),
-    "short_ending": lambda kind, text: _short(f"{_joined(text)} "),
+    "short_ending": lambda kind, text: _short(f"{text} "),
+    "short_joined_ending": lambda kind, text: _short(f"{_joined(text)} "),
+    "folds_alone": lambda kind, text: _FOLDED_BY_NEIGHBOURS.search(text) is None,
     "timed": _timed,
     "utc_midnight": _utc_midnight,
     "in_utc": _in_utc,

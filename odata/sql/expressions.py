@@ -31,7 +31,6 @@ from sqlalchemy.sql.elements import ColumnElement, False_, Grouping
 
 from odata.edm.model import EnumType
 from odata.edm.types import DOUBLE, DURATION, INT64, SINGLE
-from odata.exposure import ExposedProperty
 from odata.functions import (
     BINARY_COLLATION,
     CASE_COLLATION,
@@ -74,7 +73,6 @@ Sql = ColumnElement[Any]
 
 _OPERATORS = {"eq": "__eq__", "ne": "__ne__", "gt": "__gt__", "ge": "__ge__", "lt": "__lt__", "le": "__le__"}
 _BLANK = text("")
-_WITHOUT_INDEXES = ExposedProperty(name="", column="")
 
 
 def predicate(bound: Bound, sources: Sources, binder: Binder) -> ColumnElement[bool]:
@@ -210,16 +208,22 @@ class _Writer:
     def _like(self, searched: Bound, pattern: Sql, node: FunctionCall) -> Sql:
         """LIKE in the form that an index serves, where one does (docs/decisions/patterns.md).
 
-        A beginning becomes a range of an index in the order of "C", of the text or of the folded text. Other patterns
+        A beginning becomes a range of an index in the order of "C", of the folded text or of the text. Other patterns
         are for trigram indexes.
         """
-        operand = self.operand(searched)
-        exposed = searched.property.exposed if isinstance(searched, PropertyValue) else _WITHOUT_INDEXES
-        if node.name == "startswith" and node.ignore_case and exposed.folded_index:
-            return folded(operand).like(folded(pattern))
-        if node.name == "startswith" and not node.ignore_case:
+        operand, beginning = self.operand(searched), node.name == "startswith"
+        exposed = searched.property.exposed if isinstance(searched, PropertyValue) else None
+        if beginning and node.foldable and exposed is not None and exposed.folded_index:
+            found = folded(operand).like(folded(pattern))
+            return (
+                found
+                if node.ignore_case
+                else and_(found, _row_by_row(operand, collate(operand, BINARY_COLLATION).like(pattern)))
+            )
+        if beginning and not node.ignore_case:
             return collate(operand, CASE_COLLATION if node.indexable else BINARY_COLLATION).like(pattern)
-        return _anywhere(operand, pattern, node.indexable, exposed, ignore_case=node.ignore_case)
+        by_joined = exposed is not None and exposed.joined_index and node.foldable
+        return _anywhere(operand, pattern, node.indexable, by_joined=by_joined, ignore_case=node.ignore_case)
 
     def _arithmetic(self, node: Arithmetic) -> Sql:
         left, right = self.operand(node.left), self.operand(node.right)
@@ -347,7 +351,7 @@ class _Writer:
                 self.sources.column(node.variable, property),
                 pattern,
                 node.indexable,
-                property.exposed,
+                by_joined=property.exposed.joined_index,
                 ignore_case=True,
             )
             for property in node.properties
@@ -385,13 +389,13 @@ def _is_column(node: Bound) -> bool:
     return isinstance(node, PropertyValue) and (node.stored or node.property.type is node.property.storage)
 
 
-def _anywhere(operand: Sql, pattern: Sql, indexable: bool, exposed: ExposedProperty, *, ignore_case: bool) -> Sql:
+def _anywhere(operand: Sql, pattern: Sql, indexable: bool, *, by_joined: bool, ignore_case: bool) -> Sql:
     """A pattern anywhere in a text, by the index of joined texts, by one of the texts as they are, or by none."""
     cased = collate(operand, CASE_COLLATION)
     match = cased.ilike(pattern) if ignore_case else cased.like(pattern)
     if not indexable:
         return _row_by_row(operand, match)
-    if exposed.joined_index:
+    if by_joined:
         return and_(joined(operand).like(joined(pattern)), _row_by_row(operand, match))
     return match
 

@@ -20,6 +20,8 @@ SHAPE = """
 SELECT indexdef FROM pg_indexes WHERE schemaname = 'gateway'
 UNION ALL SELECT conrelid::regclass || conname || pg_get_constraintdef(oid) FROM pg_constraint
     WHERE connamespace = 'gateway'::regnamespace
+UNION ALL SELECT attrelid::regclass || attname || attstattarget FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+    WHERE relnamespace = 'gateway'::regnamespace AND relkind = 'i' AND attstattarget > 0
 UNION ALL SELECT tgrelid::regclass || tgname || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
 ORDER BY 1
 """
@@ -45,6 +47,18 @@ def test_the_same_rows_and_schema_by_either_way(
         assert rows(empty_database_url, DIGEST.format(table)) == rows(seeded_url, DIGEST.format(table)), table
     assert rows(empty_database_url, SHAPE) == shape
     assert any("quotes and their lines 65 to 128" in line for line in said)
+
+
+def test_a_large_seed_keeps_how_many_values_are_sampled(
+    trigram_server: Server, worker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seed, "LARGE", 1)
+    with trigram_server.new_database(f"{worker}_sampled") as url:
+        migrating.migrate(url)
+        shape = rows(url, SHAPE)
+        assert any("ix_quote_name_joined" in str(row) and "1000" in str(row) for row in shape)
+        seed.seed(url, quotes=100)
+        assert rows(url, SHAPE) == shape
 
 
 def test_a_database_with_rows_is_left_alone(seeded_url: str) -> None:

@@ -206,11 +206,12 @@ def test_guards_say_what_was_concluded() -> None:
     entries = plan("$filter=Int32 eq 7.0 and contains(Name,'abc')").scope.guards.entries()
     assert [(entry.classifier, entry.result) for entry in entries] == [
         ("number", "integer"),
+        ("folds_alone", True),
         ("short_part", False),
     ]
     assert entries[0].holds("decimal", "8.00")
     assert not entries[0].holds("decimal", "8.5")
-    assert not entries[1].holds("string", "ab")
+    assert not entries[2].holds("string", "ab")
 
 
 @pytest.mark.parametrize("text", ["Name eq 'a'", "Decimal gt 5 or true eq false", "Guid eq null"])

@@ -131,8 +131,9 @@ def test_an_index_serves(indexed: Table, query: str, index: str) -> None:
     ), plan_text
 
 
-def test_an_index_in_byte_order_serves_beginnings_in_the_case_that_is_asked_for(indexed: Table) -> None:
-    assert "by_bytes" in indexed.explain("$filter=startswith(String,'ab')")
+@pytest.mark.parametrize(("beginning", "index"), [("ab", "by_folded"), ("abΣ", "by_bytes"), ("aI", "by_bytes")])
+def test_an_index_serves_beginnings_in_the_case_that_is_asked_for(indexed: Table, beginning: str, index: str) -> None:
+    assert index in indexed.explain(f"$filter=startswith(String,'{beginning}')")
 
 
 def test_a_beginning_is_that_of_the_text_whatever_it_holds(indexed: Table) -> None:
