@@ -9,8 +9,8 @@ import os
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
-from odata_query.sqlalchemy import apply_odata_query
-from sqlalchemy import create_engine, func, select
+from odata_query.sqlalchemy.shorthand import apply_odata_query
+from sqlalchemy import Select, create_engine, func, select
 from sqlalchemy.orm import DeclarativeBase, Session, foreign, relationship, selectinload
 
 from bench.database import ORG
@@ -59,9 +59,9 @@ def create_app() -> Flask:
     def collection() -> Response:
         options = request.args
         with Session(engine) as session:
-            query = select(Quote).where(Quote.org_id == ORG, Quote.deleted_at.is_(None))
+            query = select(Quote).where(quotes.quote.c.org_id == ORG, quotes.quote.c.deleted_at.is_(None))
             if "$filter" in options:
-                query = apply_odata_query(query, options["$filter"])
+                query = _filtered(query, options["$filter"])
             answer: dict[str, Any] = {}
             if options.get("$count") == "true":
                 answer["@odata.count"] = session.scalar(select(func.count()).select_from(query.subquery()))
@@ -77,6 +77,12 @@ def create_app() -> Flask:
             return jsonify(answer)
 
     return app
+
+
+def _filtered(query: Select[Quote], text: str) -> Select[Quote]:
+    found = apply_odata_query(query, text)
+    assert isinstance(found, Select)
+    return found
 
 
 def _shown(row: Any, names: list[str], expand: bool = False) -> dict[str, Any]:

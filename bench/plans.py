@@ -223,7 +223,7 @@ def _nodes(node: dict[str, Any], depth: int) -> Iterator[tuple[int, dict[str, An
 
 
 def _line(depth: int, node: dict[str, Any]) -> str:
-    text = "  " * depth + node["Node Type"]
+    text: str = "  " * depth + node["Node Type"]
     if "Index Name" in node:
         text += f" using {node['Index Name']}"
     if "Relation Name" in node:

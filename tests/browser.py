@@ -13,6 +13,7 @@ from typing import Any
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.command import Command
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -58,7 +59,8 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the page's console has had to say since the last time it was asked."""
-        return [str(one["message"]) for one in self.driver.get_log("browser")]
+        answer = self.driver.execute(Command.GET_LOG, {"type": "browser"})
+        return [str(one["message"]) for one in answer["value"]]
 
 
 @contextlib.contextmanager

@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import psycopg as dialect
+from sqlalchemy import make_url, select
 
 from odata.edm.model import Model, build
 from odata.mapping import Mapping
@@ -28,7 +27,7 @@ from odata.url.request_target import parse
 from tests.models import everything
 
 MODEL = build(everything.EXPOSURE)
-DIALECT = dialect.dialect()
+DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 
 
 @dataclass(frozen=True, slots=True)

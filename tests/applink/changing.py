@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import text
 
@@ -16,6 +16,9 @@ from tests.applink.calling import soon
 from tests.applink.quoting import Shop
 
 CHANGES: list[dict[str, Any]] = [{"status": "Presented"}, {"discount_percent": Decimal(25)}]
+
+Attempt: TypeAlias = Callable[[], object]
+"""A change or deletion that is to be refused."""
 
 
 def change(shop: Shop, org: Org, made: Made, seconds: float = 10, **wanted: Any) -> QuoteRow:

@@ -11,7 +11,7 @@ trust, clock          who is believed, and for how long
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -33,7 +33,9 @@ from tests.applink.trusting import Clock
 
 
 class Served(Protocol):
-    def __call__(self, name: str, *, port: int | None = None, **variables: str) -> AbstractContextManager[Place]: ...
+    def __call__(
+        self, name: str, *, port: int | None = None, variables: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Place]: ...
 
 
 @pytest.fixture(scope="session")
@@ -125,10 +127,10 @@ def served(
     """The gateway as it runs, for the time of a block. name: of its database; the rest as in `serving`."""
 
     @contextlib.contextmanager
-    def start(name: str, *, port: int | None = None, **variables: str) -> Iterator[Place]:
+    def start(name: str, *, port: int | None = None, variables: Mapping[str, str] | None = None) -> Iterator[Place]:
         with (
             postgres_server.new_database(f"{worker}_{name}", template=template_database) as url,
-            serving(url, tmp_path_factory.mktemp(name), port=port, **variables) as place,
+            serving(url, tmp_path_factory.mktemp(name), port=port, variables=variables) as place,
         ):
             yield place
 

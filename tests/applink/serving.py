@@ -81,7 +81,9 @@ def declared(reply: Reply) -> Reply:
 
 
 @contextlib.contextmanager
-def serving(database_url: str, folder: Path, *, port: int | None = None, **variables: str) -> Iterator[Place]:
+def serving(
+    database_url: str, folder: Path, *, port: int | None = None, variables: Mapping[str, str] | None = None
+) -> Iterator[Place]:
     """A place for the time of the block. port: of the org; variables: further settings of the gateway."""
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
@@ -90,7 +92,7 @@ def serving(database_url: str, folder: Path, *, port: int | None = None, **varia
         "HEROKU_APPLINK_TOKEN": "addon-secret",
         "HEROKU_APP_ID": "app-1",
         "APPLINK_TEST_DOMAINS": f"{url},http://localhost:{port}",
-        **variables,
+        **(variables or {}),
     }
     with contextlib.ExitStack() as stack:
         gateway = stack.enter_context(web.serving(database_url, folder / "log", variables=settings))

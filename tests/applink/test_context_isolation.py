@@ -14,7 +14,7 @@ from tests.applink.serving import Place
 
 @pytest.fixture(scope="module")
 def place(served: Served) -> Iterator[Place]:
-    with served("isolation", WEB_THREADS="1") as made:
+    with served("isolation", variables={"WEB_THREADS": "1"}) as made:
         yield made
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, seed
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from schemathesis import Case, GenerationMode, checks
+from schemathesis import GenerationMode, checks
 
 from applink import openapi
 from applink.operations import OPERATIONS
 from tests.applink.conftest import Served
 from tests.applink.serving import Place
+
+if TYPE_CHECKING:
+    from schemathesis.specs.openapi.schemas import OpenApiCase
 
 CHECKS = [
     checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance,
@@ -31,7 +34,7 @@ def place(served: Served) -> Iterator[Place]:
 
 
 def asked(
-    place: Place, name: str, strategy: st.SearchStrategy[Case], examples: int, real: tuple[str, ...] = ()
+    place: Place, name: str, strategy: st.SearchStrategy[OpenApiCase], examples: int, real: tuple[str, ...] = ()
 ) -> None:
     """So many requests to one operation. real: opportunities put in place of made-up ones, where there are any."""
     headers: Mapping[str, str] = place.apex.prepare(name, {}, through="direct").headers
@@ -39,7 +42,7 @@ def asked(
     @seed(20260105)
     @hypothesis_settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(strategy)
-    def one(case: Case) -> None:
+    def one(case: OpenApiCase) -> None:
         case.body = _with_real(case.body, real)
         response = case.call(base_url=place.gateway.url, headers=_own(headers))
         case.validate_response(response, checks=CHECKS)
@@ -62,7 +65,7 @@ def _with_real(body: Any, real: tuple[str, ...]) -> Any:
     return changed
 
 
-def _strategy(name: str, mode: GenerationMode) -> st.SearchStrategy[Case]:
+def _strategy(name: str, mode: GenerationMode) -> st.SearchStrategy[OpenApiCase]:
     schema = schemathesis.openapi.from_dict(openapi.document())
     return schema[f"/applink/{name}"]["POST"].as_strategy(generation_mode=mode)
 

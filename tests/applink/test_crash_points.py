@@ -232,7 +232,7 @@ def until(is_so: Callable[[], bool], story: Callable[[], str]) -> None:
 def killing(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
     folder = tmp_path_factory.mktemp("killing")
     variables = {**crash_points.environment(folder / "point"), **WEB_SETTINGS}
-    with served("killed", **variables) as place:
+    with served("killed", variables=variables) as place:
         yield Killing(place, folder / "point", folder)
 
 

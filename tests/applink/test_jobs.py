@@ -72,7 +72,12 @@ def test_progress_moves_and_the_last_item_ends_the_job(engine: Engine) -> None:
     assert state(engine, job_id).progress == Decimal("66.67")
     assert succeed(engine, items[2], 3)
     done = state(engine, job_id)
-    assert (done.status, done.progress, done.quote_count, done.error_count) == ("completed_with_errors", 100, 2, 1)
+    assert (done.status, done.progress, done.quote_count, done.error_count) == (
+        "completed_with_errors",
+        Decimal(100),
+        2,
+        1,
+    )
     assert done.quote_ids == (widen_record_id("0Q0qU0000000001"), widen_record_id("0Q0qU0000000003"))
     assert done.errors == (f"{opportunity(1)}: The opportunity has no products.",)
     assert done.answer()["failures"] == [

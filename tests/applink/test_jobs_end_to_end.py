@@ -21,7 +21,7 @@ ENDED = ("completed", "completed_with_errors", "failed", "cancelled")
 def place(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     log = tmp_path_factory.mktemp("end_to_end_worker") / "log"
     with (
-        served("end_to_end", ODATA_AUTH="anonymous", ANONYMOUS_ORG="00DbZ0000000001UAA") as made,
+        served("end_to_end", variables={"ODATA_AUTH": "anonymous", "ANONYMOUS_ORG": "00DbZ0000000001UAA"}) as made,
         working(made, log, RETRY_MOST_SECONDS="1", WORKER_POLL_SECONDS="0.1"),
     ):
         yield made
@@ -96,7 +96,7 @@ def test_what_failed_is_tried_again_and_the_rest_is_left_alone(place: Place) -> 
 
 def test_what_nobody_asks_for_again_is_settled_by_the_worker(served: Served, tmp_path: Path) -> None:
     """A quote was made, the answer lost, and the caller gave up: org and rows agree after the sweep all the same."""
-    with served("settled", INTENT_SETTLE_SECONDS="1") as place:
+    with served("settled", variables={"INTENT_SETTLE_SECONDS": "1"}) as place:
         opportunity = place.simulator.special("plain")
         rows = place.count("quote", "opportunity_id = :id", id=opportunity)
         place.simulator.fault("POST /composite/graph", cut=True, after=True)

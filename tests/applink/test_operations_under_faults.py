@@ -19,7 +19,7 @@ DEADLINE_SECONDS = 4
 
 @pytest.fixture(scope="module")
 def place(served: Served) -> Iterator[Place]:
-    with served("broken", OPERATION_DEADLINE_SECONDS=str(DEADLINE_SECONDS)) as made:
+    with served("broken", variables={"OPERATION_DEADLINE_SECONDS": str(DEADLINE_SECONDS)}) as made:
         yield made
 
 
@@ -149,7 +149,7 @@ def test_an_org_that_hangs_leaves_threads_to_others(
 ) -> None:
     """One of three threads may work for it; the next caller is sent away, and who asks for something else is served."""
     few = {"WEB_CONCURRENCY": "1", "WEB_THREADS": "3"}
-    with serving(database_url, tmp_path_factory.mktemp("few"), **few) as place:
+    with serving(database_url, tmp_path_factory.mktemp("few"), variables=few) as place:
         one, other = place.simulator.opportunities(2, user="ann")
         place.simulator.fault("GET /query", delay=5)
         with ThreadPoolExecutor() as threads:

@@ -21,7 +21,7 @@ from applink.org import Org
 from applink.quotes import Made
 from simulator.running import Simulator
 from tests.applink.calling import soon
-from tests.applink.changing import asked, change, delete
+from tests.applink.changing import Attempt, asked, change, delete
 from tests.applink.quoting import Shop, agree
 
 
@@ -116,11 +116,12 @@ def test_deleted(shop: Shop, ann: Org, simulator: Simulator, made: Made) -> None
 
 def test_who_may_not(shop: Shop, ann: Org, ben: Org, simulator: Simulator) -> None:
     quote = shop.create(ann, simulator.special("of_ben"))
-    for attempt in (
+    attempts: tuple[Attempt, ...] = (
         lambda: change(shop, ben, quote, status="Presented"),
         lambda: change(shop, ben, quote, discount_percent=Decimal(99)),
         lambda: delete(shop, ben, quote),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(NotAllowed):
             attempt()
     agree(shop, simulator, quote)

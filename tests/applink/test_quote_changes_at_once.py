@@ -17,7 +17,7 @@ from applink.org import Org
 from applink.quotes import Made
 from models.database import set_org
 from simulator.running import Simulator
-from tests.applink.changing import CHANGES, Between, change, delete, statement
+from tests.applink.changing import CHANGES, Attempt, Between, change, delete, statement
 from tests.applink.quoting import Shop, agree
 
 
@@ -36,7 +36,10 @@ def test_one_change_at_a_time(shop: Shop, ann: Org, simulator: Simulator, made: 
     refused: list[str] = []
 
     def meanwhile() -> None:
-        for attempt in (lambda: change(shop, ann, made, status="Denied"), lambda: delete(shop, ann, made)):
+        attempts: tuple[Attempt, ...] = (
+            lambda: change(shop, ann, made, status="Denied"), lambda: delete(shop, ann, made),
+        )  # fmt: skip
+        for attempt in attempts:
             with pytest.raises(Unavailable, match="under way") as error:
                 attempt()
             refused.append(error.value.message)

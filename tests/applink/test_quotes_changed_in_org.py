@@ -15,7 +15,7 @@ from applink.errors import (
 from applink.org import Org
 from applink.quotes import Made
 from simulator.running import Simulator
-from tests.applink.changing import Between, change, delete, statement
+from tests.applink.changing import Attempt, Between, change, delete, statement
 from tests.applink.quoting import Shop, agree
 
 ELSEWHERE = [
@@ -58,7 +58,7 @@ def test_lines_changed_in_the_org(shop: Shop, ann: Org, simulator: Simulator, ma
     assert [line["line_number"] for line in shop.lines(made.quote_id)] == [1, 3, 4]
     assert change(shop, ann, made, status="Presented").status == "Presented"
     after = change(shop, ann, made, discount_percent=Decimal(10))
-    assert (after.revision, after.line_count, after.discount_percent) == (2, 3, 10)
+    assert (after.revision, after.line_count, after.discount_percent) == (2, 3, Decimal(10))
     agree(shop, simulator, made)
 
 
@@ -84,7 +84,10 @@ def test_gone_in_the_org(shop: Shop, ann: Org, simulator: Simulator, made: Made,
 
 def test_unseen_is_not_gone(shop: Shop, work_org: Org, ann: Org, simulator: Simulator) -> None:
     hidden = shop.create(work_org, simulator.special("apac"))
-    for attempt in (lambda: change(shop, ann, hidden, status="Presented"), lambda: delete(shop, ann, hidden)):
+    attempts: tuple[Attempt, ...] = (
+        lambda: change(shop, ann, hidden, status="Presented"), lambda: delete(shop, ann, hidden),
+    )  # fmt: skip
+    for attempt in attempts:
         with pytest.raises(QuoteNotFound):
             attempt()
     assert shop.row(hidden.quote_id)["sync_status"] == "synced"

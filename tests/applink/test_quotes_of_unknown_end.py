@@ -112,7 +112,11 @@ def test_prices_that_the_org_changes_on_its_own_count(shop: Shop, work_org: Org,
 def test_a_limit_is_no_quote(shop: Shop, ann: Org, simulator: Simulator) -> None:
     shop.quotes.preview(simulator.special("plain"), ann, deadline=soon())
     order = shop.order(ann, simulator.special("plain"))
+
+    def reach_the_limit() -> None:
+        simulator.settings(request_limit=0)
+
     with pytest.raises(Unavailable):
-        shop.quotes.make(order, ann, deadline=soon(), before_write=lambda: simulator.settings(request_limit=0) and None)
+        shop.quotes.make(order, ann, deadline=soon(), before_write=reach_the_limit)
     simulator.settings(request_limit=None)
     assert not simulator.records("Quote")

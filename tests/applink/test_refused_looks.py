@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,14 +22,13 @@ from tests.applink.calling import caller_of, soon
 from tests.applink.quoting import Shop, once_more
 from tests.applink.working import ended, new_ids, quotes_of, rows, state, submit, until, working
 
-REFUSAL = {"match": "GET /query", "refuse": "INSUFFICIENT_ACCESS", "status": 403}
 READS_OF_MAKE = 1
 """Queries before the graph is sent, once the objects are described."""
 
 
 def refuse_from(simulator: Simulator, queries: int, times: int | None) -> None:
     """Let so many queries pass, and refuse those after them."""
-    simulator.fault(**REFUSAL, skip=queries, times=times)
+    simulator.fault("GET /query", refuse="INSUFFICIENT_ACCESS", status=403, skip=queries, times=times)
 
 
 def test_a_quote_whose_reading_is_refused_is_stored_as_written(shop: Shop, ann: Org, simulator: Simulator) -> None:
@@ -61,10 +61,11 @@ def test_a_look_that_is_refused_says_nothing(shop: Shop, ann: Org, orgs: Orgs, s
     else:
         simulator.settings(gateway_key=False)
     org = orgs.of_caller(caller_of(simulator, "ann"))
-    for attempt in (
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: shop.make(org, once_more(order)),
         lambda: shop.quotes.recover(order, org, deadline=soon()),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(OutcomeUnknown):
             attempt()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -11,13 +11,22 @@ from applink import claims, shares
 from tests.applink.queued import ORG, OTHER_ORG, new_job, submit
 
 
-def divide(connection: Connection, worker: str, busy: int = 0, most: int = 8, **more: Any) -> int:
-    return divided(connection, worker, busy, most, **more).calls[ORG]
+def divide(connection: Connection, worker: str, busy: int = 0, most: int = 8) -> int:
+    return divided(connection, worker, busy, most).calls[ORG]
 
 
-def divided(connection: Connection, worker: str, busy: int = 0, most: int = 8, **more: Any) -> shares.Shares:
-    given = {"org_concurrency": 8, "lease_seconds": 10.0} | more
-    return shares.divide(connection, worker, (ORG,), lambda _: {ORG: busy}, most=most, **given)
+def divided(connection: Connection, worker: str, busy: int = 0, most: int = 8) -> shares.Shares:
+    return shared(connection, worker, (ORG,), lambda _: {ORG: busy}, most)
+
+
+def shared(
+    connection: Connection,
+    worker: str,
+    orgs: tuple[str, ...],
+    limit: Callable[[Mapping[str, int]], Mapping[str, int]],
+    most: int = 8,
+) -> shares.Shares:
+    return shares.divide(connection, worker, orgs, limit, most=most, org_concurrency=8, lease_seconds=10.0)
 
 
 def test_workers_share_an_orgs_calls(engine: Engine) -> None:
@@ -32,8 +41,7 @@ def test_workers_share_an_orgs_calls(engine: Engine) -> None:
         assert divide(connection, "w1") == 3
         assert divide(connection, "w2") == 3
         assert divide(connection, "w3") == 2
-        given = {"most": 8, "org_concurrency": 8, "lease_seconds": 10}
-        assert shares.divide(connection, "w3", (), lambda _: {}, **given).calls == {}
+        assert shared(connection, "w3", (), lambda _: {}).calls == {}
         assert divide(connection, "w1") == 4
         connection.execute(text("UPDATE gateway.org_share SET lease_until = now() - interval '1 s'"))
         assert divide(connection, "w1") == 8, "the others are dead"
@@ -62,8 +70,7 @@ def test_calls_that_begin_while_shares_are_divided_are_counted(engine: Engine) -
     kept = "SELECT org_id, calls FROM gateway.org_share WHERE worker = 'w1' ORDER BY 1"
     with engine.begin() as connection:
         divide(connection, "w2", most=4)
-        given = {"most": 8, "org_concurrency": 8, "lease_seconds": 10.0}
-        assert shares.divide(connection, "w1", (ORG,), limit, **given).calls == {ORG: 4}
+        assert shared(connection, "w1", (ORG,), limit).calls == {ORG: 4}
         assert asked == [{ORG: 4}]
         assert connection.execute(text(kept)).all() == [(ORG, 5), (OTHER_ORG, 1)]
 

@@ -17,7 +17,7 @@ from models import database
 def test_why_the_server_takes_no_connection(
     postgres_server: Server, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
+    name = str(psycopg.conninfo.conninfo_to_dict(database_url)["dbname"])
     with psycopg.connect(postgres_server.admin_url, autocommit=True) as admin:
         admin.execute(psycopg.sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(psycopg.sql.Identifier(name)))
     engine = database.engine(database_url)

@@ -110,7 +110,7 @@ def test_a_signal_may_come_while_its_thread_holds_any_lock(orgs: Orgs) -> None:
     handled = threading.Event()
 
     def interrupted() -> None:
-        with worker.ending._cond, worker._places._lock, worker._benches._lock:
+        with vars(worker.ending)["_cond"], worker._places._lock, worker._benches._lock:
             worker.stop(signal.SIGTERM, None)
             handled.set()
 

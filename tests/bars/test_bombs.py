@@ -22,7 +22,7 @@ WIDE_MS = 300.0
 
 
 def _bombs() -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for depth in (1000, 10_000, 100_000):
         found |= {
             f"{depth} parentheses": "$filter=" + "(" * depth + "Revision eq 1" + ")" * depth,

@@ -26,7 +26,7 @@ from odata.plan.limits import Profile
 from odata.protocol.bodies import BodyLimits
 from odata.protocol.wsgi import Http, WsgiApp, in_front_of
 from odata.service import Principal, Service
-from odata.sql.run import Timings
+from odata.sql.run import Database, Timings
 
 ROOT = "http://gateway.test/odata/v4/"
 SECRET = "a secret of thirty-two characters"
@@ -71,7 +71,7 @@ class Reply:
 class Recorder:
     """Stands before the database and keeps what was run."""
 
-    database: Any
+    database: Database
     statements: list[tuple[str, Sequence[Any]]]
 
     def fetch(
@@ -85,6 +85,9 @@ class Recorder:
     ) -> Any:
         self.statements.append((sql, parameters))
         return self.database.fetch(sql, parameters, deadline_seconds=deadline_seconds, prepare=prepare, timings=timings)
+
+    def measures(self) -> dict[str, int]:
+        return self.database.measures()
 
 
 class Client:
@@ -106,7 +109,9 @@ class Client:
         )
         self.service: Service = composition.service(self.settings, exposure)
         self.principal = Principal(identity="test", org_id=org, profile=profile, sets=sets)
-        self.recorder = Recorder(self.service.database, [])
+        database = self.service.database
+        assert isinstance(database, Database)
+        self.recorder = Recorder(database, [])
         self.service.database = self.recorder
         self.wsgi = self._wsgi()
 

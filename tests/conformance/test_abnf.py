@@ -188,7 +188,7 @@ def after_name(text: str) -> None:
 
 NUMBERS = ("integer", "decimal", "double")
 EXPRESSION = rule(_expression)
-RULES: dict[str, Callable[[str], None]] = {
+RULES: dict[str, Callable[[str], object]] = {
     "odatauri": odata_uri, "odatarelativeuri": relative_uri, "resourcepath": whole_path, "entitysetname": whole_path,
     "queryoptions": query, "systemqueryoption": query, "customqueryoption": one_option(None),
     **{name: one_option("$" + name) for name in

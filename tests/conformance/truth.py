@@ -18,12 +18,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import psycopg
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from tests.conformance.serving import LEAKS, Client, Reply
 
 FOLDER = Path(__file__).parents[1] / "cases"
-VIEWS = {
+VIEWS: dict[str, tuple[str, str | None, dict[str, str]]] = {
     "things": ("everything", "tenant", {"thing": "gone_at IS NULL"}),
     "recorded": ("session", None, {}),
     "gateway": ("gateway", "org_id", dict.fromkeys(("quote", "quote_line", "job", "job_item"), "deleted_at IS NULL")),
@@ -52,8 +52,9 @@ def rows(database_url: str, service: str, org: str, statement: str) -> list[dict
             (schema, org_column),
         ).fetchall()
         for (table,) in found:
-            where = [SQL("{} = {}").format(Identifier(org_column), Literal(org))] if (table,) in columns else []
-            where.append(SQL(conditions.get(table, "true")))
+            where: list[Composable] = [SQL(conditions.get(table, "true"))]
+            if org_column is not None and (table,) in columns:
+                where.append(SQL("{} = {}").format(Identifier(org_column), Literal(org)))
             view = SQL("CREATE TEMP VIEW {} AS SELECT * FROM {} WHERE {}")
             connection.execute(view.format(Identifier(table), Identifier(schema, table), SQL(" AND ").join(where)))
         stating = SQL("SELECT json_agg(t)::text FROM ({}) AS t").format(SQL(statement))

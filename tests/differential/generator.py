@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from random import Random
 
 STRINGS = ("String", "Name", "RequiredString", "Long", "Parent/String", "Parent/Parent/Name")
@@ -90,11 +92,13 @@ class Generator:
 
     def filter(self, depth: int = 3) -> str:
         """A boolean expression."""
-        makers = [self.strings, self.numbers, self.moments, self.dates, self.others, self.searches, self.membership]
+        makers: list[Callable[[], str]] = [
+            self.strings, self.numbers, self.moments, self.dates, self.others, self.searches, self.membership,
+        ]  # fmt: skip
         if depth > 0:
-            makers += [self.logic, self.logic, self.negated, self.quantified, self.truth]
-        maker = self.random.choice(makers)
-        return maker(depth) if maker in (self.logic, self.negated, self.quantified, self.truth) else maker()
+            nesting = (self.logic, self.logic, self.negated, self.quantified, self.truth)
+            makers += [partial(maker, depth) for maker in nesting]
+        return self.random.choice(makers)()
 
     def pick(self, *choices: str) -> str:
         return self.random.choice(choices)

@@ -46,7 +46,7 @@ MOMENTS = ("2026-03-31T00:00:00Z", "2026-03-31T22:30:00Z", "2026-03-31T00:00:00+
 DATES = ("2026-03-31", "2024-02-29", "9999-12-31", "0001-01-01")
 YEARS = ("2024", "2026", "9999", "10000", "0", "1", "-1")
 
-CASES = [
+CASES: list[tuple[str, tuple[str, ...]]] = [
     *((f"{name} {operator} {{}}", group)
       for name in ("Int16", "Int64", "Decimal", "Double", "Int32 add Byte", "indexof(String,'e')")
       for operator in ("eq", "ne", "gt", "le") for group in (INTEGERS, DECIMALS, DOUBLES)),

@@ -20,6 +20,7 @@ from odata import pipeline
 from odata.errors import ODataError
 from odata.messages import Request
 from odata.plan.limits import Profile
+from odata.service import Fetch
 from odata.shapes import ShapeCache, lift
 from odata.url.parts import split
 from tests.conformance.serving import Client
@@ -82,7 +83,7 @@ SEARCHES = (
 class Remembering:
     """Before the database: the same statement with the same arguments is run once."""
 
-    def __init__(self, database: Any) -> None:
+    def __init__(self, database: Fetch) -> None:
         self._database = database
         self._rows: dict[object, Any] = {}
 
@@ -97,6 +98,9 @@ class Remembering:
         if isinstance(row, ODataError):
             raise row
         return row
+
+    def measures(self) -> dict[str, int]:
+        return self._database.measures()
 
 
 @pytest.fixture(scope="module", params=["strict", "salesforce"])
@@ -199,7 +203,7 @@ READERS_OF_TEXT = {
 
 def test_the_planner_reads_literals_through_guards_only() -> None:
     """A conclusion from a literal that becomes a parameter must be a guard, or another literal gets its plan."""
-    found = set()
+    found: set[tuple[str, str]] = set()
     for file in sorted(Path(odata.plan.__file__).parent.glob("*.py")):
         for function in ast.walk(ast.parse(file.read_text())):
             if isinstance(function, ast.FunctionDef):

@@ -33,7 +33,8 @@ def said(engine: Engine) -> list[str]:
 
 
 def org_of(connection: Connection) -> str | None:
-    return connection.execute(text("SELECT nullif(current_setting('app.org_id', true), '')")).scalar_one()
+    org: str | None = connection.execute(text("SELECT nullif(current_setting('app.org_id', true), '')")).scalar_one()
+    return org
 
 
 def test_once_a_transaction(engine: Engine, said: list[str]) -> None:

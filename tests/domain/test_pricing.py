@@ -250,7 +250,7 @@ def test_an_org_of_one_currency() -> None:
 
 def test_the_default_region_has_its_rule() -> None:
     found = price(opportunity(), RULES, on=DAY, defaults=PricingDefaults(region="emea", currency="USD"))
-    assert (found.region, found.discount_percent) == ("EMEA", 15)
+    assert (found.region, found.discount_percent) == ("EMEA", Decimal(15))
     assert found.pricing_note == "15 % off by the rule for EMEA, the default as no region is given."
 
 
@@ -275,9 +275,12 @@ def test_currencies_of_the_page() -> None:
 
 
 def test_a_float_is_a_mistake() -> None:
-    for wrong in ({"unit_price": 19.99}, {"quantity": 2.0}):
+    for wrong in (
+        dataclasses.replace(line(), unit_price=19.99),  # type: ignore[arg-type]
+        dataclasses.replace(line(), quantity=2.0),  # type: ignore[arg-type]
+    ):
         with pytest.raises(TypeError, match="amounts are Decimal"):
-            priced(dataclasses.replace(line(), **wrong))
+            priced(wrong)
     with pytest.raises(TypeError, match="amounts are Decimal"):
         priced(discount_override=12.5)
 
@@ -405,7 +408,7 @@ def assert_fits(found: PricedQuote) -> None:
             assert not isinstance(held, float)
             kind = table.c[field].type if field in table.c else None
             if isinstance(kind, String) and kind.length and held is not None:
-                assert len(held) <= kind.length, field
+                assert isinstance(held, str) and len(held) <= kind.length, field
             if isinstance(kind, Numeric):
                 assert isinstance(held, Decimal) and held == round(held, kind.scale), field
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from typing import Literal as OneOf
 
 import pytest
@@ -23,12 +23,15 @@ from odata.exposure import (
     ExposedSet,
     Exposure,
 )
+from tests.elements import attribute, attributes, first, parent
 from tests.given import CONFORMANCE
 from tests.models import everything, session
 
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 FEATURES = Features(functions=("contains", "startswith"))
-VERSIONS: tuple[OneOf["4.0", "4.01"], ...] = ("4.0", "4.01")
+Version: TypeAlias = OneOf["4.0", "4.01"]
+VERSIONS: tuple[Version, ...] = ("4.0", "4.01")
+Schema: TypeAlias = Callable[[Version], etree.XMLSchema]
 
 
 def library() -> Exposure:
@@ -86,7 +89,7 @@ EXPOSURES = {
 
 
 @pytest.fixture(scope="session")
-def schema(conformance_files: None) -> Callable[[str], etree.XMLSchema]:
+def schema(conformance_files: None) -> Schema:
     """The XML Schema of CSDL by version; see NOTICE.md of the conformance data."""
     schemas = {version: _schema(CONFORMANCE / f"csdl-{version}") for version in VERSIONS}
     return schemas.__getitem__
@@ -109,7 +112,7 @@ def document(exposure: Exposure, *, features: Features = FEATURES, **options: An
 
 def value(tree: etree._Element, target: str, term: str) -> str | None:
     """The value of an annotation, target being "Element" or "Element[@Name='...']"; a record is shown as name=value."""
-    found = tree.find(f".//{EDM}{target}")
+    found = first(tree, f".//{EDM}{target}")
     annotation = next((entry for entry in found if entry.get("Term") == term), None)
     if annotation is None:
         return None
@@ -118,15 +121,13 @@ def value(tree: etree._Element, target: str, term: str) -> str | None:
 
 
 def _constant(entry: etree._Element) -> str:
-    texts = ",".join(text.strip() for text in entry.itertext() if text.strip())
+    texts = ",".join(str(text).strip() for text in entry.itertext() if text.strip())
     return entry.get("Bool") or entry.get("Int") or entry.get("String") or texts
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", EXPOSURES)
-def test_valid_by_the_schema(
-    name: str, version: OneOf["4.0", "4.01"], schema: Callable[[str], etree.XMLSchema]
-) -> None:
+def test_valid_by_the_schema(name: str, version: Version, schema: Schema) -> None:
     text = metadata_document(build(EXPOSURES[name]), version=version, features=FEATURES)
     tree = etree.fromstring(text)
     schema(version).assertValid(tree)
@@ -146,9 +147,9 @@ def test_facets_everywhere(name: str, date_type: str) -> None:
         if entry.get("Type") == "Edm.Decimal":
             assert entry.get("Precision") and entry.get("Scale"), entry.get("Name")
     for key in tree.iter(f"{EDM}Key"):
-        properties = {entry.get("Name"): entry for entry in key.getparent()}
+        properties = {entry.get("Name"): entry for entry in parent(key)}
         for reference in key:
-            assert properties[reference.get("Name")].get("Nullable") == "false"
+            assert properties[attribute(reference, "Name")].get("Nullable") == "false"
 
 
 @pytest.mark.parametrize("name", EXPOSURES)
@@ -162,12 +163,14 @@ def test_names_lead_somewhere(name: str) -> None:
     sets = {entry.get("Name"): entry for entry in tree.iter(f"{EDM}EntitySet")}
     assert set(sets) == {entry.name for entry in exposure.sets}
     for entry in tree.iter(f"{EDM}Property"):
-        assert entry.get("Type").startswith("Edm.") or entry.get("Type") in types
+        assert attribute(entry, "Type").startswith("Edm.") or entry.get("Type") in types
     for entry in tree.iter(f"{EDM}NavigationProperty"):
-        target = types[entry.get("Type").removeprefix("Collection(").removesuffix(")")]
+        target = types[attribute(entry, "Type").removeprefix("Collection(").removesuffix(")")]
         assert entry.get("Partner") in (None, *(child.get("Name") for child in target))
     for entry in sets.values():
-        navigation = {child.get("Name") for child in types[entry.get("EntityType")].iter(f"{EDM}NavigationProperty")}
+        navigation = {
+            child.get("Name") for child in types[attribute(entry, "EntityType")].iter(f"{EDM}NavigationProperty")
+        }
         bindings = {child.get("Path"): child.get("Target") for child in entry.iter(f"{EDM}NavigationPropertyBinding")}
         assert set(bindings) == navigation
         assert set(bindings.values()) <= set(sets)
@@ -175,7 +178,7 @@ def test_names_lead_somewhere(name: str) -> None:
 
 def test_properties_and_navigation() -> None:
     tree = document(library())
-    properties = {entry.get("Name"): dict(entry.attrib) for entry in tree.iter(f"{EDM}Property")}
+    properties = {entry.get("Name"): attributes(entry) for entry in tree.iter(f"{EDM}Property")}
     assert properties["Genre"] == {"Name": "Genre", "Type": "Library.Model.Genre", "Nullable": "true"}
     assert properties["Price"] == {
         "Name": "Price",
@@ -186,12 +189,12 @@ def test_properties_and_navigation() -> None:
     }
     assert properties["At"]["Precision"] == "6"
     assert properties["Length"]["Precision"] == "3"
-    assert tree.find(f".//{EDM}EnumType").get("UnderlyingType") == "Edm.Int64"
+    assert first(tree, f".//{EDM}EnumType").get("UnderlyingType") == "Edm.Int64"
     navigation = {entry.get("Name"): entry for entry in tree.iter(f"{EDM}NavigationProperty")}
-    assert dict(navigation["ReadBy"].attrib) == {
+    assert attributes(navigation["ReadBy"]) == {
         "Name": "ReadBy", "Type": "Library.Model.Reader", "Nullable": "false", "Partner": "Reads",
     }  # fmt: skip
-    assert dict(navigation["Reads"].attrib) == {
+    assert attributes(navigation["Reads"]) == {
         "Name": "Reads", "Type": "Collection(Library.Model.Book)", "Partner": "ReadBy",
     }  # fmt: skip
     constraints = {
@@ -209,7 +212,7 @@ def test_properties_and_navigation() -> None:
 def test_published_dates(date_type: str, facets: dict[str, str]) -> None:
     tree = etree.fromstring(metadata_document(build(library(), date_type=date_type), version="4.0", features=FEATURES))
     bought = next(entry for entry in tree.iter(f"{EDM}Property") if entry.get("Name") == "Bought")
-    assert dict(bought.attrib) == {"Name": "Bought", "Type": date_type, "Nullable": "true", **facets}
+    assert attributes(bought) == {"Name": "Bought", "Type": date_type, "Nullable": "true", **facets}
 
 
 def test_hidden_sets_leave_no_trace() -> None:
@@ -219,7 +222,7 @@ def test_hidden_sets_leave_no_trace() -> None:
     assert b'EntitySet Name="Readers"' in text
 
 
-def test_a_caller_without_sets_gets_a_valid_document(schema: Callable[[str], etree.XMLSchema]) -> None:
+def test_a_caller_without_sets_gets_a_valid_document(schema: Schema) -> None:
     schema("4.0").assertValid(document(library(), sets=frozenset()))
 
 
@@ -269,7 +272,7 @@ SWITCHES = [
 @pytest.mark.parametrize(("feature", "target", "term", "on", "off"), SWITCHES)
 def test_capabilities_follow_the_features(feature: str, target: str, term: str, on: str, off: str) -> None:
     for setting, expected in ((True, on), (False, off)):
-        tree = document(library(), features=dataclasses.replace(FEATURES, **{feature: setting}))
+        tree = document(library(), features=Features(**dataclasses.asdict(FEATURES) | {feature: setting}))
         assert value(tree, target, term) == expected
 
 
@@ -281,7 +284,7 @@ def test_every_feature_has_a_switch_test() -> None:
 def test_filter_functions_and_levels() -> None:
     features = dataclasses.replace(FEATURES, functions=("tolower", "year"), expand_levels=5)
     tree = document(library(), features=features)
-    container = tree.find(f".//{EDM}EntityContainer")
+    container = first(tree, f".//{EDM}EntityContainer")
     functions = next(entry for entry in container if entry.get("Term") == "Capabilities.FilterFunctions")
     assert [entry.text for entry in functions.iter(f"{EDM}String")] == ["tolower", "year"]
     assert value(tree, "EntitySet", "Capabilities.ExpandRestrictions") == "Expandable=true MaxLevels=5"

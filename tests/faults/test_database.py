@@ -125,7 +125,7 @@ def _use_all_connections_quietly(database: Database) -> None:
 
 
 def test_out_of_connections_is_503(postgres_server: Server, empty_database_url: str) -> None:
-    name = psycopg.conninfo.conninfo_to_dict(empty_database_url)["dbname"]
+    name = str(psycopg.conninfo.conninfo_to_dict(empty_database_url)["dbname"])
     with psycopg.connect(postgres_server.admin_url, autocommit=True) as admin:
         admin.execute(psycopg.sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(psycopg.sql.Identifier(name)))
     database = Database(empty_database_url, limits=LIMITS)

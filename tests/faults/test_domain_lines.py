@@ -145,7 +145,12 @@ def test_a_connection_in_use_costs_no_round_trip_but_its_own(engine: Engine, mon
     assert asked(engine) == 1
     waits: list[None] = []
     wait = psycopg.Connection.wait
-    monkeypatch.setattr(psycopg.Connection, "wait", lambda *given: (waits.append(None), wait(*given))[1])
+
+    def waiting(*given: Any) -> Any:
+        waits.append(None)
+        return wait(*given)
+
+    monkeypatch.setattr(psycopg.Connection, "wait", waiting)
     assert asked(engine) == 1
     assert len(waits) <= 3
 
@@ -165,7 +170,7 @@ def test_time_limits_hold_behind_a_transaction_pooler(database_url: str, tmp_pat
 def test_an_operation_is_answered_behind_a_black_hole(database_url: str, proxy: Proxy, tmp_path: Path) -> None:
     """Bar 17: the thread comes back, and the next request is served as soon as the line is."""
     few = {"WEB_CONCURRENCY": "1", "WEB_THREADS": "4", "OPERATION_CONNECTIONS": "1"}
-    with serving(proxy.web_url, tmp_path, **LIMITS, **few) as place:
+    with serving(proxy.web_url, tmp_path, variables=LIMITS | few) as place:
         first, second = place.simulator.opportunities(2, user="ann")
         assert place.ask("createQuote", {"opportunityId": first}).status == 200
         proxy.mode = "blackhole"

@@ -199,7 +199,7 @@ def _terminate(server: Server, database_url: str) -> None:
 
 
 def test_a_read_only_primary_reads_on(proxy: Proxy, database_url: str, postgres_server: Server, tmp_path: Path) -> None:
-    name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
+    name = str(psycopg.conninfo.conninfo_to_dict(database_url)["dbname"])
     with psycopg.connect(postgres_server.admin_url, autocommit=True) as admin:
         admin.execute(
             psycopg.sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(

@@ -149,12 +149,14 @@ WIDE_KINDS: Final = (
 
 def _wide_property(number: int) -> ExposedProperty:
     kind = WIDE_KINDS[number % len(WIDE_KINDS)][0]
-    facets: dict[str, dict[str, int]] = {
-        "Edm.String": {"max_length": 40},
-        "Edm.Decimal": {"precision": 12, "scale": 2},
-        "Edm.DateTimeOffset": {"precision": 6},
-    }
-    return ExposedProperty(name=f"P{number:02}", column=f"p{number:02}", type=kind, **facets.get(kind, {}))
+    return ExposedProperty(
+        name=f"P{number:02}",
+        column=f"p{number:02}",
+        type=kind,
+        max_length={"Edm.String": 40}.get(kind),
+        precision={"Edm.Decimal": 12, "Edm.DateTimeOffset": 6}.get(kind),
+        scale={"Edm.Decimal": 2}.get(kind),
+    )
 
 
 WIDE: Final = ExposedSet(

@@ -140,9 +140,19 @@ def test_a_cached_look_up_costs_next_to_nothing(verify: Authenticator) -> None:
     assert statistics.median(samples) < 0.000_05
 
 
-def test_fifty_first_requests_at_once_cost_one_hash(store: Store) -> None:
+def counted(hashing: Hashing) -> tuple[list[str], Hashing]:
+    """The same, and the hashes that were looked at, in order."""
     hashed: list[str] = []
-    counting = replace(HASHING, matches=lambda *both: hashed.append("x") or HASHING.matches(*both))
+
+    def matches(hash: str, secret: str) -> bool:
+        hashed.append(hash)
+        return hashing.matches(hash, secret)
+
+    return hashed, replace(hashing, matches=matches)
+
+
+def test_fifty_first_requests_at_once_cost_one_hash(store: Store) -> None:
+    hashed, counting = counted(HASHING)
     verify = Authenticator(basic=Basic(store.find, counting))
     outcomes: list[str] = []
     threads = [threading.Thread(target=lambda: outcomes.append(verify(header(), SOURCE).identity)) for _ in range(50)]
@@ -186,8 +196,7 @@ def test_a_credential_is_not_believed_past_its_end(store: Store, verify: Authent
 
 
 def test_proving_a_known_header_again_asks_the_table_but_hashes_nothing(store: Store) -> None:
-    hashed: list[str] = []
-    counting = replace(HASHING, matches=lambda *both: hashed.append("x") or HASHING.matches(*both))
+    hashed, counting = counted(HASHING)
     verify = Authenticator(basic=Basic(store.find, counting, BasicLimits(cache_seconds=0.05)))
     verify(header(), SOURCE)
     time.sleep(0.06)

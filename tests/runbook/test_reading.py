@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
@@ -96,7 +97,7 @@ def test_somebody_tries_the_old_secret(start: StartApp) -> None:
     assert app.curl(QUOTES, login=right).status == 200
 
 
-def json_lines(app: App) -> Iterator[dict[str, object]]:
+def json_lines(app: App) -> Iterator[dict[str, Any]]:
     """The lines of the web dyno's log that are one request each."""
     for line in app.logs("web").splitlines():
         if line.startswith("{"):

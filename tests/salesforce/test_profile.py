@@ -11,6 +11,7 @@ import pytest
 from lxml import etree
 
 from local import web
+from tests.elements import attributes, first
 from tests.salesforce.adapter import Adapter, Answer, encoded_as_form, encoded_plainly
 from tests.salesforce.conftest import SECRET, SESSION_COMMAND, Mounted
 from tests.salesforce.test_session import _pages
@@ -202,8 +203,7 @@ def test_metadata_publishes_the_date_type(published: Published) -> None:
 
 def _declared(adapter: Adapter) -> dict[str, str]:
     document = etree.fromstring(adapter.get("$metadata", {"Accept": "application/xml"}).body)
-    found = document.find(f".//{EDM}EntityType[@Name='Quote']/{EDM}Property[@Name='valid_until']")
-    return dict(found.attrib)
+    return attributes(first(document, f".//{EDM}EntityType[@Name='Quote']/{EDM}Property[@Name='valid_until']"))
 
 
 def test_answers_hold_the_date_type(published: Published) -> None:

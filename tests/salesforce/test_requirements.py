@@ -19,6 +19,7 @@ import models
 from local import web
 from odata.edm.check import check
 from odata.exposure import ExposureError
+from tests.elements import attribute
 from tests.models import session
 from tests.salesforce.adapter import Adapter, encoded_as_form, encoded_fully, encoded_plainly
 from tests.salesforce.conftest import SECRET, Mounted
@@ -86,8 +87,8 @@ def test_3_every_text_and_decimal_has_facets(session_service: Mounted, real_serv
         found = list(document.iter(f"{EDM}Property"))
         texts = [entry for entry in found if entry.get("Type") == "Edm.String"]
         decimals = [entry for entry in found if entry.get("Type") == "Edm.Decimal"]
-        assert texts and all(0 < int(entry.get("MaxLength")) <= 32_000 for entry in texts)
-        assert decimals and all(int(entry.get("Precision")) <= 18 and entry.get("Scale") for entry in decimals)
+        assert texts and all(0 < int(attribute(entry, "MaxLength")) <= 32_000 for entry in texts)
+        assert decimals and all(int(attribute(entry, "Precision")) <= 18 and entry.get("Scale") for entry in decimals)
 
 
 def test_3_names_and_lookups_are_short_texts() -> None:

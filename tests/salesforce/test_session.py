@@ -18,6 +18,7 @@ from lxml import etree
 
 from local import web
 from models import database
+from tests.elements import first
 from tests.salesforce.adapter import ENCODINGS, Adapter, Answer, encoded_plainly
 from tests.salesforce.conftest import SECRET, SESSION_COMMAND, Mounted
 
@@ -73,7 +74,7 @@ def test_2_metadata(mounted: Mounted) -> None:
     assert document.tag == f"{EDMX}Edmx" and document.get("Version") == "4.0"
     types = list(document.iter(f"{EDM}EntityType"))
     assert all(entity_type.find(f"{EDM}Key") is not None for entity_type in types)
-    sets = document.find(f".//{EDM}EntityContainer").findall(f"{EDM}EntitySet")
+    sets = first(document, f".//{EDM}EntityContainer").findall(f"{EDM}EntitySet")
     assert [entry.get("Name") for entry in sets] == [entry.name for entry in mounted.truth.exposure.sets]
 
 

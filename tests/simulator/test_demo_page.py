@@ -6,6 +6,7 @@ import http.client
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -176,7 +177,11 @@ def test_lists_that_cannot_be_read_say_why(
     listener.speak = answer
     for name in ("quotes", "jobs"):
         page.part(f"{name}-refresh").click()
-        page.wait(lambda name=name: words in page.text(name))
+        page.wait(partial(_shows, page, name, words))
+
+
+def _shows(page: Browser, name: str, words: str) -> bool:
+    return words in page.text(name)
 
 
 def test_a_gateway_that_is_away_is_said_and_waited_for(page: Browser, gateway: Gateway, listener: StandIn) -> None:

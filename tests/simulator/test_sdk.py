@@ -216,7 +216,8 @@ def test_a_compound_field_is_what_the_sdk_cannot_read(sdk: Sdk[Any]) -> None:
 def test_a_platform_event(sdk: Sdk[Any], simulator: Simulator) -> None:
     async def work(found: Authorization) -> str:
         fields = {"JobId__c": "j-1", "Status__c": "completed", "QuoteCount__c": 2}
-        return await found.data_api.create(Record(type="Quote_Job__e", fields=fields))
+        created: str = await found.data_api.create(Record(type="Quote_Job__e", fields=fields))
+        return created
 
     assert sdk(work)
     (event,) = simulator.events()

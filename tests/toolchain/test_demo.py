@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -34,6 +35,10 @@ def progress(page: Browser) -> float:
     return float(page.part("bar").get_attribute("aria-valuenow") or 0)
 
 
+def _has_come_to(page: Browser, percent: float) -> bool:
+    return progress(page) >= percent
+
+
 def test_the_demo_is_make_run_with_a_page_that_may_kill_the_worker() -> None:
     web_line, worker, org = (web.arguments(name, procfile="Procfile.demo") for name in ("web", "worker", "simulator"))
     assert web_line == web.arguments("web") and org[: len(web.arguments("simulator"))] == web.arguments("simulator")
@@ -55,7 +60,7 @@ def test_a_quote_while_the_user_waits(page: Browser) -> None:
 def test_two_hundred_quotes_though_the_worker_is_killed_twice(page: Browser, run: Run) -> None:
     page.part("create-quotes").click()
     for part in (10, 40):
-        page.wait(lambda part=part: progress(page) >= part, 60)
+        page.wait(partial(_has_come_to, page, part), 60)
         page.wait(lambda: page.part("kill-worker").get_attribute("aria-disabled") == "false")
         page.part("kill-worker").click()
         page.wait(lambda: page.text("worker-badge") == "dead")

@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
-from re import _constants, _parser  # type: ignore[attr-defined] # private names of re
+from re import _constants, _parser
 from types import ModuleType
 from typing import Any
 

@@ -14,13 +14,13 @@ DEADLINE_SECONDS = 6
 
 @pytest.fixture(scope="package")
 def place(served: Served) -> Iterator[Place]:
-    with served(
-        "operations",
-        OPERATION_DEADLINE_SECONDS=str(DEADLINE_SECONDS),
-        ODATA_AUTH="anonymous",
-        ANONYMOUS_ORG="00DbZ0000000001UAA",
-        JOBS_OPEN_PER_ORG="12",
-    ) as made:
+    variables = {
+        "OPERATION_DEADLINE_SECONDS": str(DEADLINE_SECONDS),
+        "ODATA_AUTH": "anonymous",
+        "ANONYMOUS_ORG": "00DbZ0000000001UAA",
+        "JOBS_OPEN_PER_ORG": "12",
+    }
+    with served("operations", variables=variables) as made:
         yield made
 
 

@@ -27,7 +27,7 @@ def test_tokens_of_ones_own_by_jwt(served: Served) -> None:
         "SF_USERNAME": "worker@acme.example",
         "SF_PRIVATE_KEY": pem.replace("\n", "\\n"),
     }
-    with served("jwt", port=port, **settings) as place:
+    with served("jwt", port=port, variables=settings) as place:
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         place.simulator.add_consumer("3MVG9.test", public)
         body = {"opportunityIds": place.simulator.opportunities(1, user="ann")}
@@ -37,7 +37,7 @@ def test_tokens_of_ones_own_by_jwt(served: Served) -> None:
 
 
 def test_credentials_of_ours_work_as_the_named_authorization(served: Served) -> None:
-    with served("basic", APPLINK_AUTH="basic") as place:
+    with served("basic", variables={"APPLINK_AUTH": "basic"}) as place:
         with place.engine.begin() as connection:
             secrets = {
                 scope: credential.create(connection, org_id="00DbZ0000000001UAA", scope=scope)

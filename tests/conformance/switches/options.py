@@ -14,6 +14,7 @@ from odata.edm.types import INT32
 from odata.errors import BadRequest, InvalidOption, LimitExceeded
 from odata.plan import expand, make, orderby
 from odata.plan.bound import Constant, Value
+from odata.plan.scope import root_scope
 from odata.plan.select import selection
 from odata.plan.values import TRANSFORMS
 from odata.sql.context import number
@@ -54,10 +55,9 @@ def _nested(*names: str) -> Off:
 
 
 def _limits(**changes: int) -> Off:
-    real = make.root_scope
     return put(
         "odata.plan.make.root_scope",
-        lambda model, *, limits, **more: real(model, limits=replace(limits, **changes), **more),
+        lambda model, *, limits, **more: root_scope(model, limits=replace(limits, **changes), **more),
     )
 
 

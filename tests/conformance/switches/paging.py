@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_
 
 from odata import pipeline
-from odata.payload import next_links
+from odata.payload import envelope
 from odata.plan import orderby, paging
 from odata.protocol.preferences import Preferences
 from odata.sql import keyset
@@ -18,8 +18,8 @@ from odata.sql.json import constant
 from tests.conformance.switches.switch import Switch, both, put, unchecked
 
 EVERY_ROW = ("test_every_row_once_*", "test_every_quote_once*", "test_paging_by_strings*")
-AFTER, READ_TOKEN = keyset.after, next_links.read_token
-UNTIL_UNIQUE, WRITE = orderby._until_unique, pipeline.write
+AFTER, READ_TOKEN = keyset.after, paging.read_token
+UNTIL_UNIQUE, WRITE = orderby._until_unique, envelope.write
 
 
 def _always_more(plan: Any, frame: Any, row: Any, here: Any) -> Any:

@@ -11,18 +11,20 @@ from urllib.parse import unquote
 from sqlalchemy import Text, cast, func
 from sqlalchemy import select as sql_select
 
-from odata import pipeline, shapes
+from odata import shapes
 from odata.errors import NotFound
 from odata.mapping import ORG
 from odata.payload import envelope
 from odata.plan import path as paths
+from odata.plan.bound import Variable
 from odata.plan.literals import key_value
+from odata.plan.plans import PathStep
 from odata.sql.context import number
 from odata.sql.json import json_value
 from odata.url import parts
 from tests.conformance.switches.switch import Switch, entry, put, unchecked
 
-ANSWER, CONTINUE, WRITE = envelope.Answer, paths._continue, pipeline.write
+ANSWER, CONTINUE, WRITE = envelope.Answer, paths._continue, envelope.write
 
 
 def _nothing_here(*_: object, **__: object) -> NoReturn:
@@ -171,7 +173,7 @@ SWITCHES: dict[str, Switch] = {
     ),
     "keys in a navigation collection are ignored": Switch(
         put("odata.plan.path._navigate", lambda path, navigation, segment, scope: paths.ResourcePath(
-            (*path.steps, paths.PathStep(paths.Variable(scope.fresh(), navigation.target), navigation=navigation)))),
+            (*path.steps, PathStep(Variable(scope.fresh(), navigation.target), navigation=navigation)))),
         ("test_path: a40.12 * in a navigation collection",),
     ),
     "unknown segments are left out": Switch(

@@ -13,7 +13,7 @@ from odata import pipeline
 from odata.errors import MethodNotAllowed
 from odata.payload import envelope
 from odata.payload.errors import error_body
-from odata.payload.formats import json_format
+from odata.payload.formats import MetadataLevel, json_format
 from odata.protocol import negotiate, wsgi
 from odata.sql.json import JSON_FORMS
 from odata.url import options, parts
@@ -50,11 +50,11 @@ def _without_version(*given: Any) -> Any:
     return [(name, value) for name, value in headers if name != "OData-Version"], chunks
 
 
-def _only_minimal(version: Any, metadata: str = "minimal", **more: Any) -> Any:
+def _only_minimal(version: Any, metadata: MetadataLevel = "minimal", **more: Any) -> Any:
     return json_format(version, "minimal", **more)
 
 
-def _never_minimal(version: Any, metadata: str = "minimal", **more: Any) -> Any:
+def _never_minimal(version: Any, metadata: MetadataLevel = "minimal", **more: Any) -> Any:
     return json_format(version, "none" if metadata == "minimal" else metadata, **more)
 
 
