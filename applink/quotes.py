@@ -11,6 +11,7 @@ status, owner, amounts and ids are read back, never guessed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -46,6 +47,7 @@ from applink.quote_leases import Lease
 from applink.quote_order import IfDraftExists, QuoteOrder, Through
 from applink.quote_rows import Event, LineRow, QuoteRow
 from applink.quote_work import QuoteChange
+from models.discounts import DiscountRule
 from models.pricing import OpportunityToPrice, PricedQuote, PricingDefaults, check_entries, price
 from models.pricing_errors import PricingError
 
@@ -70,6 +72,14 @@ class Made:
         return self.row.salesforce_id
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Priceable:
+    """What a price is made of: the opportunity as the org has it, the discount rules of that moment."""
+
+    opportunity: OpportunityToPrice
+    known: tuple[DiscountRule, ...]
+
+
 def today() -> date:
     """The day whose discount rules count."""
     return datetime.now(UTC).date()
@@ -90,6 +100,7 @@ class Quotes:
         self._defaults = defaults
         self._region_field = region_field
         self._day = day
+        self._beside = ThreadPoolExecutor(thread_name_prefix="quotes")
 
     def make(self, order: QuoteOrder, org: Org, *, deadline: float, before_write: Callable[[], None]) -> Made:
         """Make the quote of an order in the org, or find it there.
@@ -104,13 +115,13 @@ class Quotes:
             return self._recovered(order, org, found, deadline)
         setup.require(org, deadline=deadline)
         try:
-            opportunity = self._opportunity(order.opportunity_id, org, deadline)
+            of = self._priceable(order.opportunity_id, org, deadline)
         except OpportunityNotFound:
             quote_sync.note_deleted(self.engine, org, order.opportunity_id, deadline=deadline)
             raise
         if order.if_draft_exists == "create":
-            return self._new(order, org, opportunity, None, before_write, deadline)
-        return self._after_draft(order, org, opportunity, before_write, deadline)
+            return self._new(order, org, of, None, before_write, deadline)
+        return self._after_draft(order, org, of, before_write, deadline)
 
     def store(self, connection: Connection, made: Made) -> bool:
         """Write the rows of a quote; False where they are there already. The transaction has named the org."""
@@ -126,7 +137,7 @@ class Quotes:
 
     def preview(self, opportunity_id: str, org: Org, *, deadline: float) -> PricedQuote:
         """What the quote would be. Nothing is written. Raises: OpportunityNotFound, NotPriceable."""
-        priced = self._priced_new(self._opportunity(opportunity_id, org, deadline), org.org_id)
+        priced = self._priced_new(self._priceable(opportunity_id, org, deadline))
         quote_graph.check_size(priced.line_count)
         return priced
 
@@ -144,25 +155,30 @@ class Quotes:
         known = rules.of_org(self.engine, change.org_id)
         quote_changes.settle(self.engine, change, lease, org, self._defaults, known, on=self._day(), deadline=deadline)
 
+    def _priceable(self, opportunity_id: str, org: Org, deadline: float) -> _Priceable:
+        """The rules are read while the org is asked."""
+        known = self._beside.submit(rules.of_org, self.engine, org.org_id)
+        opportunity = self._opportunity(opportunity_id, org, deadline)
+        return _Priceable(opportunity=opportunity, known=known.result())
+
     def _opportunity(self, opportunity_id: str, org: Org, deadline: float) -> OpportunityToPrice:
         read = opportunities.read(org, [opportunity_id], deadline=deadline, region_field=self._region_field)
         if opportunity_id not in read:
             raise OpportunityNotFound(f"No opportunity {opportunity_id}, or {org.username} may not see it.")
         return read[opportunity_id]
 
-    def _priced_new(self, opportunity: OpportunityToPrice, org_id: str, *, revision: int = 1) -> PricedQuote:
+    def _priced_new(self, of: _Priceable, *, revision: int = 1) -> PricedQuote:
         """Priced for a quote that is not there yet."""
-        priced = self._priced(opportunity, org_id, on=self._day(), revision=revision)
+        priced = self._priced(of, on=self._day(), revision=revision)
         try:
-            check_entries(opportunity)
+            check_entries(of.opportunity)
         except PricingError as error:
             raise NotPriceable(error.message, code=error.code) from None
         return priced
 
-    def _priced(self, opportunity: OpportunityToPrice, org_id: str, *, on: date, revision: int = 1) -> PricedQuote:
-        known = rules.of_org(self.engine, org_id)
+    def _priced(self, of: _Priceable, *, on: date, revision: int = 1) -> PricedQuote:
         try:
-            return price(opportunity, known, on=on, defaults=self._defaults, revision=revision)
+            return price(of.opportunity, of.known, on=on, defaults=self._defaults, revision=revision)
         except PricingError as error:
             raise NotPriceable(error.message, code=error.code) from None
 
@@ -170,13 +186,13 @@ class Quotes:
         self,
         order: QuoteOrder,
         org: Org,
-        opportunity: OpportunityToPrice,
+        of: _Priceable,
         draft: QuoteRow | None,
         before_write: Callable[[], None],
         deadline: float,
     ) -> Made:
         revision = draft.revision + 1 if draft else 1
-        priced = self._priced_new(opportunity, order.org_id, revision=revision)
+        priced = self._priced_new(of, revision=revision)
         line_object = setup.described(org, "QuoteLineItem", deadline=deadline)
         nodes = quote_graph.of(priced, order.gateway_key, line_object)
         row, lines = quote_order.expected(order, priced, org), quote_order.lines_of(priced)
@@ -192,9 +208,9 @@ class Quotes:
         """Rows of a quote that is in the org. What it was priced from is read again, as far as it still agrees."""
         lines: tuple[LineRow, ...] = ()
         try:
-            opportunity = self._opportunity(order.opportunity_id, org, deadline)
-            revision = quote_order.revision_of(found.name, quote_graph.plain(opportunity.name))
-            priced = self._priced(opportunity, order.org_id, on=found.created, revision=revision)
+            of = self._priceable(order.opportunity_id, org, deadline)
+            revision = quote_order.revision_of(found.name, quote_graph.plain(of.opportunity.name))
+            priced = self._priced(of, on=found.created, revision=revision)
         except Unavailable:
             raise
         except OperationError:
@@ -212,7 +228,7 @@ class Quotes:
         self,
         order: QuoteOrder,
         org: Org,
-        opportunity: OpportunityToPrice,
+        of: _Priceable,
         before_write: Callable[[], None],
         deadline: float,
     ) -> Made:
@@ -226,11 +242,11 @@ class Quotes:
         )
         while True:
             seen = turn.wait()
-            draft = drafts.newest(self.engine, org, opportunity.id, deadline=deadline)
+            draft = drafts.newest(self.engine, org, of.opportunity.id, deadline=deadline)
             if draft is not None and order.if_draft_exists == "return":
                 return self._returned(draft)
             try:
-                return self._new(order, org, opportunity, draft, partial(turn.begin, seen, before_write), deadline)
+                return self._new(order, org, of, draft, partial(turn.begin, seen, before_write), deadline)
             except drafts.Overtaken:
                 continue
 

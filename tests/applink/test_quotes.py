@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from applink.authorizations import Orgs
 from applink.errors import (
@@ -213,6 +214,23 @@ def test_an_org_without_rules_is_given_the_usual_ones(shop: Shop, ann: Org, simu
         set_org(connection, ann.org_id)
         connection.execute(text("DELETE FROM gateway.discount_rule WHERE org_id = :org"), {"org": ann.org_id})
     assert shop.create(ann, simulator.special("plain")).row.discount_percent == 10
+
+
+def test_rules_are_read_while_the_org_is_asked(shop: Shop, ann: Org, simulator: Simulator) -> None:
+    read_at: list[float] = []
+
+    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if "discount_rule" in statement:
+            read_at.append(time.time())
+
+    shop.quotes.preview(simulator.special("plain"), ann, deadline=soon(10))
+    simulator.forget_requests()
+    simulator.fault("GET /query", delay=0.5)
+    event.listen(shop.engine, "before_cursor_execute", note)
+    shop.quotes.preview(simulator.special("plain"), ann, deadline=soon(10))
+    (asked,) = simulator.requests("/query")
+    assert len(read_at) == 1
+    assert read_at[0] < asked["started"] + asked["ms"] / 1000
 
 
 def test_the_calls_that_a_quote_costs(shop: Shop, ann: Org, simulator: Simulator) -> None:
