@@ -17,18 +17,24 @@ from tests.filtering import plan, statement
 MODEL = build(models.exposure())
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["embedded", "trigrams"])
-def trigrams(request: pytest.FixtureRequest) -> bool:
-    """Whether the server offers pg_trgm."""
-    return bool(request.param)
-
-
-@pytest.fixture(scope="module")
-def connection(request: pytest.FixtureRequest, trigrams: bool) -> Iterator[psycopg.Connection]:
-    url = request.getfixturevalue("trigram_url" if trigrams else "seeded_url")
+@pytest.fixture(scope="module", params=["embedded", "trigrams"])
+def connection(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection]:
+    url = request.getfixturevalue("seeded_url" if request.param == "embedded" else "trigram_url")
     with psycopg.connect(url, autocommit=True) as opened:
         opened.execute("SET enable_seqscan = off")
+        assert request.param == "embedded" or offers_trigrams(opened)
         yield opened
+
+
+def offers_trigrams(connection: psycopg.Connection) -> bool:
+    query = "SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'"
+    return connection.execute(query).fetchone() is not None
+
+
+@pytest.fixture
+def trigrams(connection: psycopg.Connection) -> bool:
+    """Whether the server offers pg_trgm."""
+    return offers_trigrams(connection)
 
 
 def explain(connection: psycopg.Connection, query: str, profile: Profile, entity_set: str = "Quotes") -> str:
