@@ -122,12 +122,14 @@ def write(plan: ReadPlan, frame: Frame, row: Row | None, here: ForRequest) -> An
 
 
 def _collection(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:
-    body, seen, kept = _body(row), _number(row["seen"]), _number(row["kept"])
-    value: list[bytes | memoryview] = [body]
+    seen, kept = _number(row["seen"]), _number(row["kept"])
+    value = _value_of_collection(row)
     if plan.paged and kept > plan.rows:
+        body = _body(row)
         value, kept = [memoryview(body)[: body.rindex(ROW_SEPARATOR)], b"]"], plan.rows
-    if kept == 1 and len(body) > here.row_bytes:
-        raise _too_large(f"the order keys {_keys(plan, row)}", plan, body, here)
+    size = sum(map(len, value))
+    if kept == 1 and size > here.row_bytes:
+        raise _too_large(f"the order keys {_keys(plan, row)}", plan, size, here)
     parts: list[bytes | memoryview] = [b"{"]
     if frame.context:
         parts += [frame.context, b","]
@@ -141,9 +143,17 @@ def _collection(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Ans
     return Answer(body=tuple(parts), rows=kept)
 
 
-def _too_large(which: str, plan: ReadPlan, body: bytes, here: ForRequest) -> PayloadTooLarge:
+def _value_of_collection(row: Row) -> list[bytes | memoryview]:
+    """The array: written whole by the database, or its objects only."""
+    if "objects" not in row:
+        return [_body(row)]
+    objects = row["objects"]
+    return [b"[", objects, b"]"] if isinstance(objects, bytes) else [b"[]"]
+
+
+def _too_large(which: str, plan: ReadPlan, size: int, here: ForRequest) -> PayloadTooLarge:
     return PayloadTooLarge(
-        f"The entity of {plan.set.name} with {which} has {len(body)} bytes of JSON; the limit is {here.row_bytes}. "
+        f"The entity of {plan.set.name} with {which} has {size} bytes of JSON; the limit is {here.row_bytes}. "
         "Leave properties or expansions out."
     )
 
@@ -162,7 +172,7 @@ def _entity(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:
         return Answer(status=204, rows=0)
     body = _body(row)
     if len(body) > here.row_bytes:
-        raise _too_large(f"the path {here.path}", plan, body, here)
+        raise _too_large(f"the path {here.path}", plan, len(body), here)
     separator = b"," if frame.context and body != b"{}" else b""
     return Answer(body=(b"{", frame.context, separator, memoryview(body)[1:]), etag=_text(row.get("etag")))
 

@@ -17,7 +17,7 @@ from odata.sql.context import Column, Context, Expanded, PageOf, Query, number
 from odata.sql.json import constant, entity_url, member_name
 from odata.sql.objects import show
 from odata.sql.parameters import Link
-from odata.sql.rows import page, plain, sized, widest_row, widest_url
+from odata.sql.rows import cut, page, plain, widest_row, widest_url
 from odata.sql.sources import Sources
 from odata.url.parts import IT_MARK_ENCODED
 
@@ -100,12 +100,13 @@ def _collection(context: Context, rows: Subquery, expansion: Expansion, bytes_at
     of = _page(context, rows, expansion, limit=limit)
     small = limit <= expansion.rows and widest_row(expansion.selection) * limit <= bytes_at_most
     if small and not expansion.selection.expansions:
-        statement = plain(context, of, bytes_at_most=bytes_at_most)
+        lateral = plain(context, of, bytes_at_most=bytes_at_most).lateral(context.name("e"))
+        body: Column = cast(lateral.c.body, Text)
     else:
-        again = _page(context, rows, expansion, limit=limit)
-        statement = sized(context, of, again, rows_at_most=expansion.rows, bytes_at_most=bytes_at_most)
-    lateral = statement.lateral(context.name("e"))
-    texts = [member_name(expansion.name) + cast(lateral.c.body, Text)]
+        statement = cut(context, of, rows_at_most=expansion.rows, bytes_at_most=bytes_at_most)
+        lateral = statement.lateral(context.name("e"))
+        body = constant("[") + func.coalesce(lateral.c.objects, constant("")) + constant("]")
+    texts = [member_name(expansion.name) + body]
     if expansion.count:
         texts.insert(0, _total(context, rows, expansion))
     link = _next_link(context, rows, expansion, lateral)

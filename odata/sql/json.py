@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from json import dumps
+from typing import Literal as OneOf
+from typing import TypeAlias
 
 from sqlalchemy import Date, Text, case, cast, extract, func, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP, aggregate_order_by
@@ -43,7 +45,7 @@ def constant(text: str) -> ColumnElement[str]:
     return Constant(text)
 
 
-def member_name(name: str) -> ColumnElement[str]:
+def member_name(name: str) -> Constant:
     """The name of a JSON member and its colon, as a text constant."""
     return Constant(dumps(name, ensure_ascii=False) + ":")
 
@@ -59,6 +61,40 @@ def json_value(column: Column, property: Property, rendition: Rendition) -> Colu
         return cast(column, Text)
     form = JSON_FORMS.get(property.type.name)
     return form(column, property) if form else column
+
+
+Literally: TypeAlias = OneOf["bare", "quoted", "text", "number"]
+"""How the text of a value becomes JSON without a look at its type: as it is, in quotes, in quotes where no character
+needs an escape, as it is unless it is no number (NaN)."""
+
+MOST_LITERAL_CHARACTERS = 1024
+"""Longer texts hold line breaks as a rule, and a look at them costs what an escape does."""
+
+
+def literally(property: Property, rendition: Rendition) -> Literally | None:
+    """How the stored value's own text is the JSON value; None where it is not, as for times."""
+    name = property.type.name
+    if property.type is not property.storage:
+        return None
+    if rendition.ieee754 and name in ("Edm.Int64", "Edm.Decimal"):
+        return "quoted"
+    if property.type.family == "enum":
+        return "text"
+    if name == "Edm.String" and not 0 < (property.exposed.max_length or 0) <= MOST_LITERAL_CHARACTERS:
+        return None
+    return LITERALLY.get(name)
+
+
+LITERALLY: dict[str, Literally] = {
+    "Edm.String": "text",
+    "Edm.Guid": "quoted",
+    "Edm.Byte": "bare",
+    "Edm.SByte": "bare",
+    "Edm.Int16": "bare",
+    "Edm.Int32": "bare",
+    "Edm.Int64": "bare",
+    "Edm.Decimal": "number",
+}
 
 
 def _double(column: Column, _: Property) -> Column:

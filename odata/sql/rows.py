@@ -1,19 +1,17 @@
 """Rows of one level of a request: a page of entities, what is shown of each, and their JSON.
 
 In: a Selection, its order and conditions. Out: SELECTs of one row each: the JSON text of the collection, how many
-rows were seen and kept, and the order keys of the last one. Three forms, the cheapest that holds the limits:
+rows were seen and kept, and the order keys of the last one. Two forms, the cheaper one that holds the limits:
 
-    plain   json_agg over the page; for pages that cannot exceed the byte limit
+    plain   json_agg over the page; for pages of few rows that cannot exceed the byte limit
     cut     every row as text with running totals of bytes and rows; the page ends where a limit would be passed
-    sized   plain, and cut only when the plain text came out too long: one statement, the second part runs only then
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from sqlalchemy import ARRAY, Integer, Text, and_, case, cast, func, or_, select, true
+from sqlalchemy import ARRAY, Integer, Text, and_, cast, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import Subquery
 
@@ -86,65 +84,43 @@ def _rows_with_expanded(expanded: Column | None) -> Column:
 
 def cut(
     context: Context, of: PageOf, *, rows_at_most: int, bytes_at_most: int, expanded_at_most: int | None = None,
-    only_if: ColumnElement[bool] | None = None,
+    many_rows: bool = False,
 ) -> Query:  # fmt: skip
-    """As `plain`, but the page ends where a limit would be passed; the first row always stays."""
-    rows = page(context, of, only_if)
-    shown = show(context, rows, of.selection, bytes_at_most)
-    texts = select(
-        shown.text.label("text"),
-        (number(0) if shown.expanded is None else shown.expanded).label("expanded"),
-        *(rows.c[f"order_{index}"] for index in range(len(of.order))),
-    )
+    """As `plain`, but the page ends where a limit would be passed; the first row always stays.
+
+    objects, instead of body: with commas between them, null where there is none; brackets around a large text would
+    cost a copy each.
+    many_rows: as in `show`.
+    """
+    rows = page(context, of)
+    shown = show(context, rows, of.selection, bytes_at_most, many_rows=many_rows)
+    expanded = [] if shown.expanded is None else [(shown.expanded + number(1)).label("rows")]
+    keys = [rows.c[f"order_{index}"] for index in range(len(of.order))]
+    texts = select(shown.text.label("text"), *expanded, *keys).select_from(shown.from_clause).correlate(*of.outer)
     # OFFSET 0 keeps PostgreSQL from writing the text twice, once for the sum and once for the page.
-    source = texts.select_from(shown.from_clause).correlate(*of.outer)
-    written = source.offset(number(0)).subquery(context.name("w"))
-    totals = select(
-        *written.c,
-        func.count().over(rows=(None, 0)).label("number"),
-        func.sum(func.octet_length(written.c.text) + number(2)).over(rows=(None, 0)).label("bytes"),
-        func.sum(written.c.expanded + number(1)).over(rows=(None, 0)).label("rows"),
-    ).subquery(context.name("r"))
-    fits = and_(totals.c.number <= number(rows_at_most), totals.c.bytes <= number(bytes_at_most))
-    if expanded_at_most is not None:
-        fits = and_(fits, totals.c.rows <= number(expanded_at_most))
-    keep = or_(fits, totals.c.number == number(1))
-    kept = func.count().filter(keep)
-    joined = func.string_agg(totals.c.text, constant(",")).filter(keep)
-    body = constant("[") + func.coalesce(joined, constant("")) + constant("]")
+    written = texts.offset(number(0)).subquery(context.name("w"))
+    position = func.row_number().over()
+    fits = [
+        position <= number(rows_at_most),
+        _so_far(func.octet_length(written.c.text) + number(2)) <= number(bytes_at_most),
+    ]
+    if expanded and expanded_at_most is not None:
+        fits.append(_so_far(written.c.rows) <= number(expanded_at_most))
+    keep = or_(position == number(1), and_(*fits)).label("keep")
+    judged = select(*written.c, keep).subquery(context.name("r"))
+    kept = func.count().filter(judged.c.keep)
     return select(
-        body.label("body"),
+        func.string_agg(judged.c.text, constant(",")).filter(judged.c.keep).label("objects"),
         func.count().label("seen"),
         kept.label("kept"),
-        func.coalesce(func.sum(totals.c.expanded + number(1)).filter(keep), number(0)).label("rows"),
-        *_boundary(totals.c, of.order, cast(kept, Integer)),
-    ).select_from(totals)
+        (func.coalesce(func.sum(judged.c.rows).filter(judged.c.keep), number(0)) if expanded else kept).label("rows"),
+        *_boundary(judged.c, of.order, cast(kept, Integer)),
+    ).select_from(judged)
 
 
-def sized(
-    context: Context,
-    of: PageOf,
-    again: PageOf,
-    *,
-    rows_at_most: int,
-    bytes_at_most: int,
-    boundary_at: int | None = None,
-) -> Query:
-    """`plain`; where its text is too long, or without boundary_at its rows too many, `cut`.
-
-    again: the same page over sources of its own. boundary_at: as in `plain`; the caller drops the row too many.
-    """
-    first = plain(context, of, bytes_at_most=bytes_at_most, boundary_at=boundary_at).subquery(context.name("a"))
-    too_long = func.pg_column_size(first.c.body) > number(bytes_at_most)
-    refused = too_long if boundary_at else or_(too_long, first.c.seen > number(rows_at_most))
-    again = replace(again, outer=(*again.outer, first))
-    second = cut(context, again, rows_at_most=rows_at_most, bytes_at_most=bytes_at_most, only_if=refused)
-    other = second.lateral(context.name("b"))
-    chosen = [
-        case((refused, cast(other.c[name], first.c[name].type)), else_=first.c[name]).label(name)
-        for name in tuple(first.c.keys())
-    ]
-    return select(*chosen).select_from(first.join(other, true()))
+def _so_far(value: Column) -> Column:
+    """The sum of the rows up to this one."""
+    return func.sum(value).over(rows=(None, 0))
 
 
 def _boundary(columns: Columns, order: Sequence[OrderKey], at: Column) -> list[Column]:

@@ -27,9 +27,12 @@ from odata.sql.keyset import after
 from odata.sql.objects import show
 from odata.sql.parameters import Parameter, StatementBinds
 from odata.sql.rendition import Rendition
-from odata.sql.rows import cut, page, plain, sized, widest_row
+from odata.sql.rows import cut, page, plain, widest_row
 from odata.sql.sources import Sources
 from odata.sql.statement import Statement
+
+MANY_ROWS = 200
+"""From so many rows on, what literal objects save is more than what they take to plan."""
 
 DIALECT = psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 DIALECT._backslash_escapes = False  # standard_conforming_strings is on since PostgreSQL 9.1
@@ -38,8 +41,9 @@ DIALECT._backslash_escapes = False  # standard_conforming_strings is on since Po
 def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limits | None = None) -> Statement:
     """Write the statement of a plan.
 
-    Returns: columns by kind: collection body, seen, kept, rows, count, parent, after_0 ...; entity and property body,
-             etag, parent; value value, parent; count count, parent. parent: whether what the path goes through exists.
+    Returns: columns by kind: collection body or objects, seen, kept, rows, count, parent, after_0 ...; entity and
+             property body, etag, parent; value value, parent; count count, parent. objects: those of body without its
+             brackets. parent: whether what the path goes through exists.
     """
     binds = StatementBinds(None if plan.after is None else len(plan.order))
     context = Context(
@@ -68,25 +72,26 @@ def _collection(plan: ReadPlan, context: Context) -> Query:
     if plan.rows == 0:
         nothing = sql_select(constant("[]").label("body"), number(0).label("seen"), number(0).label("kept"))
         return _with_totals(plan, context, nothing.subquery("c"), complete=False)
-    form = _form(plan, context)
     limit = plan.rows + 1 if plan.paged else plan.rows
     of = _page_of(plan, context, limit)
-    at, most = plan.rows, context.limits.max_page_bytes
-    if form == "plain":
-        rows = plain(context, of, bytes_at_most=most, boundary_at=at if plan.paged else None)
-    elif form == "sized":
-        rows = sized(context, of, _page_of(plan, context, limit), rows_at_most=at, bytes_at_most=most, boundary_at=at)
+    most, many_rows = context.limits.max_page_bytes, plan.rows >= MANY_ROWS
+    if many_rows or _may_exceed(plan, most):
+        at_most = context.limits.expand_rows
+        rows = cut(
+            context, of, rows_at_most=plan.rows, bytes_at_most=most, expanded_at_most=at_most, many_rows=many_rows
+        )
     else:
-        rows = cut(context, of, rows_at_most=at, bytes_at_most=most, expanded_at_most=context.limits.expand_rows)
+        rows = plain(context, of, bytes_at_most=most, boundary_at=plan.rows if plan.paged else None)
     return _with_totals(plan, context, rows.subquery("c"), complete=True, limit=limit)
 
 
-def _form(plan: ReadPlan, context: Context) -> str:
+def _may_exceed(plan: ReadPlan, bytes_at_most: int) -> bool:
+    """Whether rows of their declared widths, or what is expanded, could make a page too long."""
     if any((expansion.navigation.collection and expansion.mode != "count") or expansion.selection.expansions
            for expansion in plan.selection.expansions):  # fmt: skip
-        return "cut"
+        return True
     width = widest_row(plan.selection) + sum(widest_row(item.selection) for item in plan.selection.expansions)
-    return "plain" if width * plan.rows <= context.limits.max_page_bytes else "sized"
+    return width * plan.rows > bytes_at_most
 
 
 def _with_totals(plan: ReadPlan, context: Context, rows: Subquery, *, complete: bool, limit: int = 0) -> Query:
