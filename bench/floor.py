@@ -27,7 +27,7 @@ from models.database import libpq_url
 from odata.messages import Request, Response
 from odata.pipeline import Trace
 from odata.service import Principal
-from odata.sql.connections import load_undecoded
+from odata.sql.read_connection import load_undecoded
 
 _own = threading.local()
 

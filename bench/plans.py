@@ -21,7 +21,7 @@ from bench.database import ORG, seeded
 from odata.messages import Request
 from odata.pipeline import answer
 from odata.service import Principal
-from odata.sql.connections import load_undecoded
+from odata.sql.read_connection import load_undecoded
 from odata.sql.run import Timings
 
 TABLES = ("quote", "quote_line", "job")

@@ -14,7 +14,7 @@ from typing import Final
 
 import psycopg
 
-from odata.sql.connections import ReadConnection
+from odata.sql.read_connection import ReadConnection
 
 BRIEF_SECONDS: Final = 3.0
 SHARED_SECONDS: Final = 1.0

@@ -7,25 +7,20 @@ no longer trusted.
 
 from __future__ import annotations
 
-import select
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from time import monotonic
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final
 
-import psycopg
 from psycopg import RawCursor
-from psycopg.abc import Buffer, PQGen
-from psycopg.adapt import AdaptersMap, Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from odata.errors import Busy, Unavailable
-
-Row: TypeAlias = tuple[Any, ...]
-RV = TypeVar("RV")
+from odata.sql.read_connection import ReadConnection, load_undecoded
 
 RECONNECT_SECONDS: Final = 1.0
 """The pool tries again after a second, then begins anew: no back-off that outlives the fault."""
@@ -33,6 +28,9 @@ RECONNECT_SECONDS: Final = 1.0
 
 STALL_SECONDS: Final = 0.25
 """When no connection changed hands for so long, all are held by something slow, and waiting in crowds is no use."""
+
+LAST_STALL_SECONDS: Final = 0.03
+"""The same for whoever may hold the last thread, which `/healthcheck` needs within 50 ms."""
 
 SLOW_SECONDS: Final = 1.0
 """A connection that comes back after longer is no sign of movement: the next one to have it may be stuck as well."""
@@ -63,39 +61,6 @@ class ConnectionLimits:
     transaction_pooler: bool = False
 
 
-class ReadConnection(psycopg.Connection[Row]):
-    """A connection whose every wait ends at `deadline` (a monotonic time), whatever the network does.
-
-    Neither statement_timeout nor TCP keepalives end a wait when something in between still acknowledges packets.
-    """
-
-    deadline: float = float("inf")
-    taken_at: float = 0.0
-    was_slow: bool = False
-
-    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        left = max(self.deadline - monotonic(), 0.0)
-        return super().wait(gen, interval, left if timeout is None else min(left, timeout))
-
-    def usable(self) -> bool:
-        """False when the server hung up or has something to say: an idle connection has nothing to read.
-
-        Costs one poll and no round trip; finds every connection that a restart or pg_terminate_backend has ended.
-        """
-        if self.closed:
-            return False
-        poll = select.poll()
-        poll.register(self.pgconn.socket, select.POLLIN)
-        return not poll.poll(0)
-
-
-class _Undecoded(Loader):
-    """JSON and text as the bytes that the database wrote: a page of 2,000 rows is never decoded."""
-
-    def load(self, data: Buffer) -> bytes:
-        return bytes(data)
-
-
 class Gate:
     """How many requests of this process are at a database, whichever server they are at."""
 
@@ -104,11 +69,12 @@ class Gate:
         self._lock = threading.Lock()
         self._inside = 0
 
-    def enter(self) -> bool:
-        """Count one more; whether it may wait with patience. Whoever enters leaves."""
+    def enter(self) -> float:
+        """Count one more; for how many seconds it may wait while no connection changes hands. Whoever enters leaves."""
         with self._lock:
             self._inside += 1
-            return self._inside <= self._waiting
+            beyond = self._inside - self._waiting
+        return inf if beyond <= 0 else STALL_SECONDS if beyond == 1 else LAST_STALL_SECONDS
 
     def leave(self) -> None:
         """Count one less."""
@@ -164,9 +130,9 @@ class Connections:
                 moves. Unavailable when none could be made, which is the server's doing.
         """
         give_up = min(deadline, monotonic() + self._limits.acquire_timeout_seconds)
-        patient = self._gate.enter()
+        stall = self._gate.enter()
         try:
-            connection = self._wait(give_up, patient)
+            connection = self._wait(give_up, stall)
         except BaseException:
             self._gate.leave()
             raise
@@ -191,24 +157,24 @@ class Connections:
         with self._lock:
             self._taken += step
 
-    def _wait(self, give_up: float, patient: bool) -> ReadConnection:
+    def _wait(self, give_up: float, stall: float) -> ReadConnection:
         while True:
-            until = give_up if patient else min(give_up, self._moved_at + STALL_SECONDS)
+            until = min(give_up, self._moved_at + stall)
             try:
                 # A free connection is found even when there is no time left to wait for one.
                 connection = self._pool.getconn(timeout=max(until - monotonic(), 0.001))
             except PoolTimeout:
-                if patient or monotonic() >= min(give_up, self._moved_at + STALL_SECONDS):
-                    raise self._refusal(patient) from None
+                if monotonic() >= min(give_up, self._moved_at + stall):
+                    raise self._refusal(patient=stall == inf) from None
             except (PoolClosed, TooManyRequests):
-                raise self._refusal(patient) from None
+                raise self._refusal(patient=stall == inf) from None
             else:
                 if connection.usable():
                     return connection
                 connection.close()
                 self._pool.putconn(connection)
 
-    def _refusal(self, patient: bool) -> Unavailable:
+    def _refusal(self, *, patient: bool) -> Unavailable:
         if not patient and self._taken:
             return Busy("Too many requests wait for the database already; try again shortly.")
         if self._taken >= self._limits.connections:
@@ -261,9 +227,3 @@ def _configure(limits: ConnectionLimits) -> Callable[[ReadConnection], None]:
         load_undecoded(connection.adapters)
 
     return configure
-
-
-def load_undecoded(adapters: AdaptersMap) -> None:
-    """json, jsonb and text columns arrive as bytes; every other type as psycopg loads it."""
-    for type_name in ("json", "jsonb", "text"):
-        adapters.register_loader(type_name, _Undecoded)

@@ -16,18 +16,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter, sleep
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 import psycopg
 
 from odata.errors import Busy, InvalidLiteral, LimitExceeded, ODataError, QueryTimeout, Unavailable
-from odata.sql.connections import ConnectionLimits, Connections, Gate, ReadConnection, Row
+from odata.sql.connections import ConnectionLimits, Connections, Gate
 from odata.sql.errors import CONFLICT, CONNECTION_LOST, stale, translation
+from odata.sql.read_connection import Parameters, ReadConnection, Row
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Parameters: TypeAlias = Sequence[str | list[Any] | None]
 
 MOST_PARAMETERS: Final = 65_535
 MOST_ATTEMPTS: Final = 3
@@ -153,7 +153,7 @@ class Database:
             measured.update(server.connections.measures())
         return dict(measured) | dict(self.counters)
 
-    def _run(self, statement: _Statement, read: Callable[[psycopg.Cursor[Row]], T], timings: Timings) -> T:
+    def _run(self, statement: _Statement, read: Callable[[list[Row]], T], timings: Timings) -> T:
         """Run on a follower that is well, else on the primary. What is too much for one is not tried on the other."""
         if self._process != os.getpid():
             self.open()
@@ -179,7 +179,7 @@ class Database:
         self,
         connections: Connections,
         statement: _Statement,
-        read: Callable[[psycopg.Cursor[Row]], T],
+        read: Callable[[list[Row]], T],
         timings: Timings,
     ) -> T:
         """Run until it works, or until going again makes no sense; a read can always go again safely."""
@@ -200,7 +200,7 @@ class Database:
         self,
         connections: Connections,
         statement: _Statement,
-        read: Callable[[psycopg.Cursor[Row]], T],
+        read: Callable[[list[Row]], T],
         timings: Timings,
     ) -> T:
         asked = perf_counter()
@@ -210,7 +210,7 @@ class Database:
             began = perf_counter()
             timings.wait_ms += (began - asked) * 1000
         try:
-            found = read(self._execute(connection, statement))
+            found = read(self._rows(connection, statement))
             if _swollen(found):
                 connection.close()
             return found
@@ -225,18 +225,18 @@ class Database:
             timings.run_ms += (perf_counter() - began) * 1000
             timings.statements += 1
 
-    def _execute(self, connection: ReadConnection, statement: _Statement) -> psycopg.Cursor[Row]:
+    def _rows(self, connection: ReadConnection, statement: _Statement) -> list[Row]:
         if not self.limits.transaction_pooler:
-            return connection.execute(statement.sql, statement.parameters, prepare=statement.prepare)
+            return connection.rows(statement.sql, statement.parameters, prepare=statement.prepare)
         try:
             connection.execute(self._pooled_begin)
-            cursor = connection.execute(statement.sql, statement.parameters)
+            rows = connection.execute(statement.sql, statement.parameters).fetchall()
             connection.execute("COMMIT")
         except (psycopg.Error, UnicodeEncodeError):
             with contextlib.suppress(psycopg.Error):
                 connection.rollback()
             raise
-        return cursor
+        return rows
 
     def _told(self, error: psycopg.Error) -> ODataError:
         entry = translation(error)
@@ -261,12 +261,12 @@ def _bindable(parameters: Parameters) -> Parameters:
     return parameters
 
 
-def _first(cursor: psycopg.Cursor[Row]) -> Row | None:
-    return cursor.fetchone()
+def _first(rows: list[Row]) -> Row | None:
+    return rows[0] if rows else None
 
 
-def _all(cursor: psycopg.Cursor[Row]) -> list[Row]:
-    return cursor.fetchall()
+def _all(rows: list[Row]) -> list[Row]:
+    return rows
 
 
 def _line_is_lost(error: psycopg.Error) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from odata.sql.connections import ReadConnection
+from odata.sql.read_connection import ReadConnection
 from odata.sql.run import Database
 from tests.conformance.serving import Client
 

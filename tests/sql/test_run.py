@@ -139,8 +139,24 @@ def test_a_lost_connection_is_tried_again_three_times_at_most(empty_database_url
 def test_what_the_database_cannot_do_is_no_stale_statement(database: Database) -> None:
     timings = Timings()
     with pytest.raises(InternalError):
-        database.fetch("DECLARE one CURSOR WITH HOLD FOR SELECT 1 FOR UPDATE", timings=timings)
+        database.fetch("SELECT relkind FROM pg_class GROUP BY relkind FOR UPDATE", timings=timings)
     assert (timings.statements, timings.retries) == (1, 0)
+
+
+def test_a_statement_without_rows_is_a_defect(database: Database) -> None:
+    with pytest.raises(InternalError):
+        database.fetch("SET statement_timeout = 0")
+    assert database.fetch("SELECT 1") == (1,)
+
+
+def test_of_many_statements_those_used_last_stay_prepared(empty_database_url: str) -> None:
+    limits = ConnectionLimits(connections=1, prepare_after=0, prepared_statements=3)
+    database = Database(empty_database_url, limits=limits)
+    for number in (1, 2, 3, 1, 4):
+        assert database.fetch(f"SELECT {number}, $1::text", ["é ' \\"]) == (number, "é ' \\".encode())
+    prepared = database.fetch_all("SELECT statement::varchar FROM pg_prepared_statements ORDER BY 1", prepare=False)
+    assert prepared == [(f"SELECT {number}, $1::text",) for number in (1, 3, 4)]
+    database.close()
 
 
 def test_a_lock_is_waited_for_only_so_long(empty_database_url: str) -> None:
@@ -208,6 +224,7 @@ def test_a_crowd_is_served_while_connections_change_hands(
 ) -> None:
     """Twelve ask, four may be patient, all are served: a busy machine stalls everybody, so a stall is long here."""
     monkeypatch.setattr("odata.sql.connections.STALL_SECONDS", 20.0)
+    monkeypatch.setattr("odata.sql.connections.LAST_STALL_SECONDS", 20.0)
     limits = ConnectionLimits(connections=2, waiting=4, acquire_timeout_seconds=20.0)
     database = Database(empty_database_url, limits=limits)
     answers: list[object] = []
