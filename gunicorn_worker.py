@@ -14,8 +14,9 @@ import select
 import socket
 import time
 import uuid
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
 from gunicorn import util
@@ -27,6 +28,8 @@ from gunicorn.workers.gthread import ThreadWorker
 from applink.errors import flat_body, is_below
 from odata import errors
 from odata.payload.errors import error_body
+
+Application: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 log = logging.getLogger("gateway.web")
 
@@ -91,8 +94,34 @@ class PatientParser(RequestParser):  # type: ignore[misc]  # gunicorn has no typ
                 self.finish_body(time.monotonic() + UNREAD_SECONDS)
 
 
+def in_one_piece(application: Application) -> Application:
+    """The application, from whose start_response on the socket is corked: gunicorn sends head and body by themselves,
+    and each would wake the client. `ODataThreadWorker.handle` lets go what is left."""
+
+    def corked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def started(*given: Any) -> Any:
+            _cork(environ["gunicorn.socket"], 1)
+            return start_response(*given)
+
+        return application(environ, started)
+
+    return corked
+
+
+def _cork(sock: socket.socket, on: int) -> None:
+    """Linux alone can; a closed socket needs none."""
+    if hasattr(socket, "TCP_CORK"):
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
+
+
 class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """As its base, but that errors look different, and that a thread stays with a client who asks again at once."""
+    """As its base, but that errors look different, that an answer is sent in one piece, and that a thread stays with a
+    client who asks again at once."""
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        self.wsgi: Application = in_one_piece(self.wsgi)
 
     def handle(self, conn: Any) -> Any:
         """Answer requests of one connection; True hands it, still open, back to the poller.
@@ -103,6 +132,7 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
             conn.parser = PatientParser(self.cfg, conn.sock, conn.client)
         for turn in itertools.count(1):
             outcome = super().handle(conn)
+            _cork(conn.sock, 0)
             if outcome is False and conn.sock.fileno() != -1:
                 conn.parser.hear_out()
             if conn.sock.fileno() == -1:  # handle_error has closed it; twice would count as two connections less

@@ -23,6 +23,8 @@ from odata.sql.json import constant, entity_url, etag, json_value, literally
 from odata.sql.literal_objects import Member, braced, literal_object
 
 LONGEST_ALIAS_BYTES = 63
+SEPARATOR = ", \n "
+"""Between objects, as json_agg writes it: each begins a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Shown:
         """All objects of the page: json, or text in the text form. A cast of one to the other copies it twice."""
         if self.row is not None:
             return func.coalesce(func.json_agg(self.row, type_=JSON), constant("[]"))
-        joined = func.string_agg(self.text, constant(", \n "))
+        joined = func.string_agg(self.text, constant(SEPARATOR))
         return constant("[") + func.coalesce(joined, constant("")) + constant("]")
 
 

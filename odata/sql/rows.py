@@ -21,7 +21,7 @@ from odata.sql import expressions
 from odata.sql.context import Column, Columns, Context, PageOf, Query, number
 from odata.sql.json import constant, etag_columns
 from odata.sql.keyset import order_by
-from odata.sql.objects import show
+from odata.sql.objects import SEPARATOR, show
 
 BYTES_PER_CHARACTER = 6
 BYTES_PER_ESCAPED_CHARACTER = 12
@@ -102,7 +102,7 @@ def cut(
     position = func.row_number().over()
     fits = [
         position <= number(rows_at_most),
-        _so_far(func.octet_length(written.c.text) + number(2)) <= number(bytes_at_most),
+        _so_far(func.octet_length(written.c.text) + number(len(SEPARATOR))) <= number(bytes_at_most),
     ]
     if expanded and expanded_at_most is not None:
         fits.append(_so_far(written.c.rows) <= number(expanded_at_most))
@@ -110,7 +110,7 @@ def cut(
     judged = select(*written.c, keep).subquery(context.name("r"))
     kept = func.count().filter(judged.c.keep)
     return select(
-        func.string_agg(judged.c.text, constant(",")).filter(judged.c.keep).label("objects"),
+        func.string_agg(judged.c.text, constant(SEPARATOR)).filter(judged.c.keep).label("objects"),
         func.count().label("seen"),
         kept.label("kept"),
         (func.coalesce(func.sum(judged.c.rows).filter(judged.c.keep), number(0)) if expanded else kept).label("rows"),

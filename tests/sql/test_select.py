@@ -66,13 +66,14 @@ def test_the_fence_looks_into_sub_selects() -> None:
 @pytest.mark.parametrize(
     ("path", "query", "tables"),
     [
-        ("Quotes", "", 2),
+        ("Quotes", "", 1),
         ("Quotes", "$top=5", 1),
         ("Quotes", "$filter=Job/Status eq 'running'&$top=5", 2),
         ("Quotes", "$filter=Lines/any(l:l/Quantity gt 5)&$top=5", 2),
         ("Quotes", "$orderby=Lines/$count&$top=5", 2),
         ("Quotes", "$expand=Job&$top=5", 2),
         ("Quotes", "$expand=Lines($top=1;$select=Id)&$top=5", 2),
+        ("Quotes", "$expand=Lines&$top=5", 2),
         ("Quotes(019ea414-14c1-7f1c-8ce8-c460953e6616)/Job/Items/$count", "", 5),
     ],
 )
