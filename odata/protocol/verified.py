@@ -6,13 +6,13 @@ a key that this process made for itself.
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from hashlib import blake2b
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -45,8 +45,8 @@ class Verified:
 
 
 def digest(header: str) -> bytes:
-    """The key under which a header's outcome is kept: an HMAC that only this process can make."""
-    return hmac.digest(_KEY, header.encode("utf-8", "surrogatepass"), "sha256")
+    """The key under which a header's outcome is kept: a keyed hash that only this process can make."""
+    return blake2b(header.encode("utf-8", "surrogatepass"), key=_KEY, digest_size=32).digest()
 
 
 class Recent(Generic[T]):
