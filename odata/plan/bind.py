@@ -15,7 +15,7 @@ from typing import cast as typed
 from odata.edm.model import NavigationProperty
 from odata.edm.types import BOOLEAN, NULL
 from odata.errors import BadRequest, InvalidOption, LimitExceeded, TypeMismatch, Unsupported
-from odata.plan import calls
+from odata.plan import calls, casts
 from odata.plan.bound import (
     Bound,
     Conditional,
@@ -211,7 +211,7 @@ def _call(node: Call, scope: Scope, calls_open: int) -> Bound:
                 f"{node.name} of the entity itself is not served (offset {node.position}).", target=node.name
             )
         operand = _operand(node.arguments[0], scope, calls_open)
-        return (calls.cast if node.name == "cast" else calls.isof)(operand, type_name, scope)
+        return (casts.cast if node.name == "cast" else casts.isof)(operand, type_name, scope)
     calls.check_served(node)
     return calls.call(node, tuple(_operand(argument, scope, calls_open) for argument in node.arguments), scope)
 

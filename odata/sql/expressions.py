@@ -65,8 +65,9 @@ from odata.plan.bound import (
     nullable,
     type_of,
 )
-from odata.sql.arithmetic import NAN, NUMERIC, cast_value, promoted, temporal
+from odata.sql.arithmetic import NAN, NUMERIC, promoted, temporal
 from odata.sql.binds import Binder
+from odata.sql.casts import cast_value
 from odata.sql.sources import Sources
 
 Sql = ColumnElement[Any]

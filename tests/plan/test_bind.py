@@ -15,6 +15,7 @@ from odata.functions import FUNCTIONS, UNSUPPORTED
 from odata.plan.bind import bind
 from odata.plan.bound import (
     Comparison,
+    Constant,
     Logic,
     Membership,
     OfEntity,
@@ -66,7 +67,10 @@ REFUSED = [
     ("$root/Thing(1)/Name eq 'x'", 400, "UnknownProperty", "did you mean 'Things'"),
     ("$root/Things('x')/Name eq 'x'", 400, "TypeMismatch", "'Id' is Edm.Int32"),
     ("$this/Name eq 'x'", 501, "Unsupported", "$this"),
-    ("cast(Duration,Edm.Int32) eq 1", 501, "Unsupported", "cast from Edm.Duration to Edm.Int32"),
+    ("cast(Name,Edm.GeographyPoint) eq null", 501, "Unsupported", "not Edm.GeographyPoint"),
+    ("cast(Name,Everything.Thing) eq null", 501, "Unsupported", "not Everything.Thing"),
+    ("cast('Red',Everything.Colour) eq null", 400, "BadRequest", "did you mean 'Everything.Color'"),
+    ("cast(Name,Edm.Date) eq 'x'", 400, "TypeMismatch", "cast(...) is Edm.Date"),
     ("cast(Everything.Thing)/Name eq 'x'", None, "", ""),
     ("Children/Name eq 'x'", 400, "BadRequest", "use Children/any(x:...)"),
     ("Children eq null", 400, "BadRequest", "Children/any(x:...)"),
@@ -81,7 +85,7 @@ REFUSED = [
     ("geography'SRID=0;Point(1 1)' eq null", 501, "Unsupported", "geography literals"),
     ("case(Boolean:1,true:'x') eq 1", 400, "TypeMismatch", "have types that do not fit: Edm.Int64, Edm.String"),
     ("$it/$count gt 1", 400, "BadRequest", "A single entity has no"),
-    ("isof(Name,Everything.Nope)", 501, "Unsupported", "not Everything.Nope"),
+    ("isof(Name,Everything.Nope)", 400, "BadRequest", "No type 'Everything.Nope'"),
     ("Everything.Colour'Red' eq null", 400, "TypeMismatch", "did you mean 'Everything.Color'"),
     ("@Core.Description eq 'x'", 501, "Unsupported", "annotation @Core.Description"),
     ("Parent/Nope/any()", 400, "UnknownProperty", "'Nope' on Thing"),
@@ -110,6 +114,30 @@ def test_refused_without_a_trace(text: str) -> None:
     """Odd ones are refused too, by whichever stage knows first."""
     with pytest.raises(ODataError):
         plan(f"$filter={text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        ("cast(Guid,Edm.Int32) eq null", Constant(True)),
+        ("cast(Boolean,Edm.Date) eq 2026-01-01", Constant(False)),
+        ("cast(Duration,Edm.Int32) ne null", Constant(False)),
+        ("cast(Double,Everything.Color) eq null", Constant(True)),
+        ("cast(Color,Edm.Decimal) eq null", Constant(True)),
+        ("cast(null,Everything.Color) eq null", Constant(True)),
+        ("cast(DateTimeOffset,Edm.Duration) eq null", Constant(True)),
+        ("isof(Name,Everything.Color)", Constant(False)),
+        ("isof(Everything.Color'Red',Everything.Color)", Constant(True)),
+        ("isof(null,Everything.Color)", Constant(False)),
+    ],
+)
+def test_pairs_that_no_rule_allows_are_null(text: str, bound: Constant) -> None:
+    assert plan(f"$filter={text}").bound == bound
+
+
+def test_a_cast_to_the_own_type_says_nothing() -> None:
+    bound = plan("$filter=cast(Color,Everything.Color) eq Parent/Color").bound
+    assert isinstance(bound, Comparison) and isinstance(bound.left, PropertyValue)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import or_
 from sqlalchemy import select as sql_select
 
-from odata.edm.types import INT32
+from odata.edm.types import INT32, PRIMITIVE_TYPES, STRING
 from odata.errors import BadRequest, InvalidOption, LimitExceeded
 from odata.plan import expand, make, orderby
 from odata.plan.bound import Constant, Value
@@ -196,6 +196,21 @@ EXPANDING: dict[str, Switch] = {
         (CASE + "m40.root one entity*", CASE + "m40.root a collection*", CASE + "m40.root in an order*",
          CASE + "m40.root what is not there*", CASE + "m40.root an unknown set", CASE + "m40.root a set without key",
          "test_root_follows_parameters_*"),
+    ),
+    "nothing can be cast": Switch(
+        put("odata.plan.casts.CASTABLE", frozenset()),
+        (CASE + "m41.9.1 a text as *", CASE + "m41.9.1 texts *", CASE + "m41.9.1 a text that *",
+         CASE + "i40.7 values as texts"),
+    ),
+    "texts may be like a literal": Switch(
+        put("odata.sql.casts._of_form", lambda operand, form: operand), (CASE + "m41.9.1 a text that *",)
+    ),
+    "everything can be cast": Switch(
+        put("odata.plan.casts.castable", lambda *_: True), (CASE + "i40.7 casts that no rule allows*",), may_break=True
+    ),
+    "enumerations are no types to cast to": Switch(
+        put("odata.plan.casts._named", lambda name, scope: PRIMITIVE_TYPES.get(name.name, STRING)),
+        (CASE + "m41.9.1 a text as a member*", CASE + "i40.7 isof*", CASE + "i40.7 a cast to a type that is none"),
     ),
     "a key may be any expression": Switch(
         put("odata.plan.path.key_value", _any_key), (CASE + "a40.12 a key that is no literal",)
