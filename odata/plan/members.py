@@ -23,8 +23,8 @@ def start(path: Path, scope: Scope) -> tuple[Variable, tuple[Step, ...]]:
     variable, steps = scope.implicit, path.steps
     if first.name == "$root":
         variable, steps = _keyed(path.steps[1], scope), path.steps[2:]
-    elif first.name == "$it":
-        variable, steps = scope.root, path.steps[1:]
+    elif first.name in ("$it", "$this"):
+        variable, steps = scope.root if first.name == "$it" else scope.this, path.steps[1:]
     elif first.name in scope.variables:
         variable, steps = scope.variables[first.name], path.steps[1:]
     return variable, tuple(step for step in steps if "." not in step.name or not _own_type(variable, step, scope))
@@ -68,8 +68,6 @@ def _key(step: Step, entity_set: EntitySet, scope: Scope) -> tuple[tuple[Propert
 
 
 def _check_step(step: Step) -> None:
-    if step.name == "$this":
-        raise Unsupported(f"'{step.name}' in expressions is not served (offset {step.position}).", target="$filter")
     if step.name.startswith("@"):
         raise Unsupported(
             f"The annotation {step.name} cannot be filtered by (offset {step.position}).", target="$filter"

@@ -16,7 +16,7 @@ from odata.url.options import _READERS as OPTIONS
 
 DESCRIBED = {
     "$filter": "every operator of the standard, functions below, `any`/`all`, navigation paths, `Lines/$count`, "
-    "`$it`, `$root`",
+    "`$it`, `$this`, `$root`",
     "$search": "words, phrases, AND, OR, NOT, parentheses; ignores case; one word matches inside longer text",
     "$orderby": "properties, expressions, paths over single-valued navigation, `Lines/$count`; always total",
     "$select": "properties, `*`, nested in `$expand`",

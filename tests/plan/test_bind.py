@@ -20,9 +20,11 @@ from odata.plan.bound import (
     Membership,
     OfEntity,
     PropertyValue,
+    Quantified,
     Value,
     Variable,
     nullable,
+    parts_of,
     type_of,
 )
 from odata.plan.limits import Limits, Profile
@@ -80,7 +82,11 @@ REFUSED = [
     ("$root/Things/any(a:a/Children/any(b:b/Children/any(c:true)))", 400, "LimitExceeded", "limit of 2"),
     ("$root/Thing(1)/Name eq 'x'", 400, "UnknownProperty", "did you mean 'Things'"),
     ("$root/Things('x')/Name eq 'x'", 400, "TypeMismatch", "'Id' is Edm.Int32"),
-    ("$this/Name eq 'x'", 501, "Unsupported", "$this"),
+    ("$this eq 'x'", 400, "TypeMismatch", "An entity cannot stand for a value (offset 0)"),
+    ("$this eq null", 400, "TypeMismatch", "name one of its properties"),
+    ("endswith($this,'x')", 400, "TypeMismatch", "An entity cannot stand for a value (offset 9)"),
+    ("$this/$count gt 1", 400, "BadRequest", "A single entity has no"),
+    ("$this/Nme eq 'x'", 400, "UnknownProperty", "did you mean 'Name'"),
     ("cast(Name,Edm.GeographyPoint) eq null", 501, "Unsupported", "not Edm.GeographyPoint"),
     ("cast(Name,Everything.Thing) eq null", 501, "Unsupported", "not Everything.Thing"),
     ("cast('Red',Everything.Colour) eq null", 400, "BadRequest", "did you mean 'Everything.Color'"),
@@ -121,6 +127,32 @@ def test_refused(text: str, status: int, code: str, message: str) -> None:
 
 def test_every_function_of_the_grammar_is_served_or_refused_by_name() -> None:
     assert set(CANONICAL_FUNCTIONS) == {*FUNCTIONS, *UNSUPPORTED}
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("$this/Name eq 'x'", "Name eq 'x'"),
+        ("$this/Parent/Name eq null", "Parent/Name eq null"),
+        ("$this/Parent eq null", "Parent eq null"),
+        ("$this/Everything.Thing/Boolean", "Boolean"),
+    ],
+)
+def test_this_is_what_bare_names_are_of(text: str, same: str) -> None:
+    found, expected = (
+        [one.property for one in parts_of(plan(f"$filter={query}").bound) if isinstance(one, PropertyValue)]
+        for query in (text, same)
+    )
+    assert found == expected
+
+
+def test_this_is_meant_where_a_range_variable_bears_the_name_of_a_property() -> None:
+    planned = plan("$filter=Children/any(Name:Name/Id gt $this/Id and $this/Name eq 'x')")
+    assert isinstance(planned.bound, Quantified) and isinstance(planned.bound.predicate, Logic)
+    inner = planned.bound.predicate.operands[1]
+    assert isinstance(inner, Comparison) and inner.left == PropertyValue(
+        planned.variable, MODEL.sets["Things"].properties["Name"]
+    )
 
 
 @pytest.mark.parametrize("text", ["$it eq null", "cast(Everything.Thing)/Name eq 'x'"])

@@ -12,14 +12,14 @@ from sqlalchemy import select as sql_select
 
 from odata.edm.types import INT32, PRIMITIVE_TYPES, STRING
 from odata.errors import BadRequest, InvalidOption, LimitExceeded
-from odata.plan import expand, make, orderby
+from odata.plan import bind, expand, make, orderby
 from odata.plan.bound import Constant, Value
 from odata.plan.scope import root_scope
 from odata.plan.select import selection
 from odata.plan.values import TRANSFORMS
 from odata.sql.context import number
 from odata.url import items, options
-from odata.url.nodes import Number, Options, Span
+from odata.url.nodes import Number, Options, Span, Step
 from odata.url.tokens import Tokens
 from tests.conformance.switches.switch import Off, Switch, entry, put, unchecked
 
@@ -29,9 +29,14 @@ EXPAND = f"{CASE}a40.9"
 ORDER = f"{CASE}i40.17 "
 PAGE = f"{CASE}page sizes: "
 SELECT = f"{CASE}i40.3 "
-ASKED, DEEPER, NAVIGATIONS = orderby._asked, expand._nested, expand._navigations
+ASKED, DEEPER, NAVIGATIONS, VALUE = orderby._asked, expand._nested, expand._navigations, bind._value
 NEVER = re.compile(r"(?!)")
 CANONICAL_NAME = options.canonical_name
+
+
+def _name_for_an_entity(path: Any, variable: Any, steps: Any, scope: Any) -> Any:
+    """An entity may stand for a value, its name."""
+    return VALUE(path, variable, steps or (Step("Name", 0),), scope)
 
 
 def _of_request(**changes: Any) -> Off:
@@ -203,6 +208,13 @@ EXPANDING: dict[str, Switch] = {
     ),
     "keys in paths are left aside": Switch(
         put("odata.plan.members._key_in", lambda *_: ()), (CASE + "m40.path *",)
+    ),
+    "$this is what the resource path names": Switch(
+        put("odata.plan.scope.Scope.this", property(lambda scope: scope.root)),
+        (EXPAND + ".2 $this is the expanded*", EXPAND + ".2 $this of a count*", EXPAND + ".4 nested order by $this"),
+    ),
+    "$this is its name": Switch(
+        put("odata.plan.bind._value", _name_for_an_entity), (EXPAND + ".2 $this is no value",)
     ),
     "nothing can be cast": Switch(
         put("odata.plan.casts.CASTABLE", frozenset()),
