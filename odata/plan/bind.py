@@ -15,7 +15,7 @@ from typing import cast as typed
 from odata.edm.model import NavigationProperty
 from odata.edm.types import BOOLEAN, NULL
 from odata.errors import BadRequest, InvalidOption, LimitExceeded, TypeMismatch, Unsupported
-from odata.plan import calls
+from odata.plan import calls, casts
 from odata.plan.bound import (
     Bound,
     Conditional,
@@ -33,7 +33,7 @@ from odata.plan.bound import (
 )
 from odata.plan.compare import Operator, compare, disjunction
 from odata.plan.literals import check_kind, described, literal_value, natural
-from odata.plan.members import follow, property_value, start, unknown_property
+from odata.plan.members import follow, property_value, start, unknown_property, whole_set
 from odata.plan.scope import Scope
 from odata.plan.search import bind_search
 from odata.url.nodes import (
@@ -211,7 +211,7 @@ def _call(node: Call, scope: Scope, calls_open: int) -> Bound:
                 f"{node.name} of the entity itself is not served (offset {node.position}).", target=node.name
             )
         operand = _operand(node.arguments[0], scope, calls_open)
-        return (calls.cast if node.name == "cast" else calls.isof)(operand, type_name, scope)
+        return (casts.cast if node.name == "cast" else casts.isof)(operand, type_name, scope)
     calls.check_served(node)
     return calls.call(node, tuple(_operand(argument, scope, calls_open) for argument in node.arguments), scope)
 
@@ -239,13 +239,23 @@ _RANKS = {"Edm.Int64": 1, "Edm.Decimal": 2, "Edm.Single": 3, "Edm.Double": 4}
 
 def _path(path: Path, scope: Scope) -> Bound:
     """A member path to a property, a lambda or a count."""
+    entity_set = whole_set(path, scope)
+    if entity_set is not None:
+        return _tail(path, None, None, Variable(scope.fresh(), entity_set), scope)
     variable, steps = start(path, scope)
-    return _whole(variable, _tail(path, variable, steps, scope) if path.tail else _value(path, variable, steps, scope))
+    if path.tail is None:
+        return _value(path, variable, steps, scope)
+    source, navigation = _collection(path, variable, steps, scope)
+    return _whole(source, _tail(path, source, navigation, Variable(scope.fresh(), navigation.target), scope))
 
 
 def _whole(variable: Variable, bound: Bound) -> Bound:
-    """What was bound from `variable` on; $root begins at an entity of its own."""
-    return OfEntity(variable, bound) if variable.key else bound
+    """What was bound at the end of a path that led to `variable`: each entity that a key names is one of its own."""
+    here: Variable | None = variable
+    while here is not None:
+        bound = OfEntity(here, bound) if here.key else bound
+        here = here.source
+    return bound
 
 
 def _value(path: Path, variable: Variable, steps: tuple[Step, ...], scope: Scope) -> Bound:
@@ -255,7 +265,7 @@ def _value(path: Path, variable: Variable, steps: tuple[Step, ...], scope: Scope
         )
     for step in steps[:-1]:
         variable = follow(variable, step, scope)
-    return property_value(variable, steps[-1], scope)
+    return _whole(variable, property_value(variable, steps[-1], scope))
 
 
 def _navigation_is_null(node: Binary, scope: Scope) -> Bound | None:
@@ -266,33 +276,34 @@ def _navigation_is_null(node: Binary, scope: Scope) -> Bound | None:
         return None
     if other is not None and not (isinstance(other, Literal) and other.kind == "null"):
         return None
-    first, steps = start(path, scope)
-    variable = first
+    variable, steps = start(path, scope)
     for step in steps[:-1]:
         variable = follow(variable, step, scope)
     navigation = variable.set.navigation.get(steps[-1].name) if steps else None
-    if navigation is None or navigation.collection:
+    if navigation is None or navigation.collection or steps[-1].arguments is not None:
         return None
     if node.operator not in ("eq", "ne"):
         return Constant(False)
-    return _whole(first, NavigationIsNull(variable, navigation, node.operator == "ne"))
+    return _whole(variable, NavigationIsNull(variable, navigation, node.operator == "ne"))
 
 
 # --- collections -----------------------------------------------------------------------------------------------------
 
 
-def _tail(path: Path, variable: Variable, steps: tuple[Step, ...], scope: Scope) -> Bound:
-    source, navigation = _collection(path, variable, steps, scope)
+def _tail(
+    path: Path, source: Variable | None, navigation: NavigationProperty | None, variable: Variable, scope: Scope
+) -> Bound:
+    """any, all or $count over entities, of which `variable` is one."""
     if isinstance(path.tail, Lambda):
-        return _quantified(path.tail, source, navigation, scope)
+        return _quantified(path.tail, source, navigation, variable, scope)
     assert isinstance(path.tail, CountOf)
-    return _count(path.tail, source, navigation, scope)
+    return _count(path.tail, source, navigation, variable, scope)
 
 
 def _collection(
     path: Path, variable: Variable, steps: tuple[Step, ...], scope: Scope
 ) -> tuple[Variable, NavigationProperty]:
-    if not steps:
+    if not steps or steps[-1].arguments is not None:
         raise BadRequest(
             f"A single entity has no any, all or $count (offset {path.steps[0].position}).", target="$filter"
         )
@@ -309,21 +320,23 @@ def _collection(
     return variable, navigation
 
 
-def _quantified(tail: Lambda, source: Variable, navigation: NavigationProperty, scope: Scope) -> Bound:
+def _quantified(
+    tail: Lambda, source: Variable | None, navigation: NavigationProperty | None, variable: Variable, scope: Scope
+) -> Bound:
     if scope.lambda_depth == scope.limits.lambda_depth:
         raise LimitExceeded(
             f"any and all nest deeper than the limit of {scope.limits.lambda_depth} (offset {tail.position}).",
             target="$filter",
         )
-    variable = Variable(scope.fresh(), navigation.target)
     if tail.predicate is None or tail.variable is None:
         return Quantified(tail.name, source, navigation, variable, None)
     inner = scope.with_lambda(tail.variable, variable)
     return Quantified(tail.name, source, navigation, variable, _predicate(tail.predicate, inner, 0))
 
 
-def _count(tail: CountOf, source: Variable, navigation: NavigationProperty, scope: Scope) -> Bound:
-    variable = Variable(scope.fresh(), navigation.target)
+def _count(
+    tail: CountOf, source: Variable | None, navigation: NavigationProperty | None, variable: Variable, scope: Scope
+) -> Bound:
     options = tail.options
     if options is None:
         return CountValue(source, navigation, variable)

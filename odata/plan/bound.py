@@ -31,7 +31,8 @@ class Variable:
 
     number tells variables apart. source and navigation are set when it is reached from another variable over a
     single-valued navigation property (the SQL stage joins it once); Variables with equal source and navigation are
-    equal. key: (property, value) pairs of the one entity that $root/Set(key) names, () for all others.
+    equal. key: (property, value) pairs of the one entity that $root/Set(key), or a collection-valued navigation
+    property with a key, names; () for all others.
     """
 
     number: int
@@ -40,9 +41,9 @@ class Variable:
     navigation: NavigationProperty | None = None
     key: tuple[tuple[Property, Value | Null], ...] = ()
 
-    def follow(self, navigation: NavigationProperty) -> Variable:
-        """The entity behind a single-valued navigation property."""
-        return Variable(self.number, navigation.target, self, navigation)
+    def follow(self, navigation: NavigationProperty, key: tuple[tuple[Property, Value | Null], ...] = ()) -> Variable:
+        """The entity behind a single-valued navigation property, or the one of a collection that has the key."""
+        return Variable(self.number, navigation.target, self, navigation, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,21 +179,24 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Quantified:
-    """source/navigation/any(variable: predicate); predicate None for any() without argument."""
+    """source/navigation/any(variable: predicate); predicate None for any() without argument.
+
+    source, navigation: both None for $root/Set/any, which is of all entities of the set.
+    """
 
     name: OneOf["any", "all"]
-    source: Variable
-    navigation: NavigationProperty
+    source: Variable | None
+    navigation: NavigationProperty | None
     variable: Variable
     predicate: Bound | None
 
 
 @dataclass(frozen=True, slots=True)
 class CountValue:
-    """source/navigation/$count($filter=...;$search=...)."""
+    """source/navigation/$count($filter=...;$search=...); both None for $root/Set/$count."""
 
-    source: Variable
-    navigation: NavigationProperty
+    source: Variable | None
+    navigation: NavigationProperty | None
     variable: Variable
     predicate: Bound | None = None
 
@@ -213,8 +217,9 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class OfEntity:
-    """operand, which begins at the entity that `variable.key` names, whatever row is read; without that entity, what it
-    is behind a navigation property that leads nowhere."""
+    """operand, which begins at the entity that `variable.key` names: of a set, whatever row is read, or of the
+    collection that `variable.navigation` leads to; without that entity, what it is behind a navigation property that
+    leads nowhere."""
 
     variable: Variable
     operand: Bound
@@ -287,7 +292,7 @@ def nullable(bound: Bound) -> bool:
         case Null() | Conditional():
             return True
         case OfEntity():
-            return isinstance(bound.operand, PropertyValue)
+            return isinstance(bound.operand, PropertyValue) or nullable(bound.operand)
         case FunctionCall():
             return bound.name == "cast" or any(nullable(argument) for argument in bound.arguments)
         case Logic():

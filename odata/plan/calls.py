@@ -1,4 +1,4 @@
-"""Calls: canonical functions, cast, isof and arithmetic with their overloads chosen.
+"""Calls: canonical functions and arithmetic with their overloads chosen.
 
 In: operands that are bound, or literals still as written. Out: FunctionCall, Arithmetic, Negation. May refuse with
 TypeMismatch, InvalidLiteral (400) or Unsupported (501). Standard: URL Conventions, "Canonical Functions", "Arithmetic
@@ -20,7 +20,6 @@ from odata.edm.types import (
     GUID,
     INT32,
     INT64,
-    PRIMITIVE_TYPES,
     SINGLE,
     STRING,
     PrimitiveType,
@@ -30,8 +29,6 @@ from odata.functions import FUNCTIONS, UNSUPPORTED, Function, fits, overload
 from odata.plan.bound import (
     Arithmetic,
     Bound,
-    Comparison,
-    Constant,
     FunctionCall,
     Moment,
     Negation,
@@ -43,7 +40,7 @@ from odata.plan.bound import (
 from odata.plan.compare import cast_to
 from odata.plan.literals import KINDS, indexable, literal_value, natural, shown
 from odata.plan.scope import Scope
-from odata.url.nodes import Call, Literal, TypeName
+from odata.url.nodes import Call, Literal
 
 ArithmeticOperator: TypeAlias = OneOf["add", "sub", "mul", "div", "divby", "mod"]
 
@@ -140,52 +137,6 @@ def _check_zone(node: Call, arguments: tuple[Bound | Literal, ...], scope: Scope
         raise InvalidLiteral(
             f"{node.name} (offset {node.position}) takes a literal in UTC, written with Z, not {shown(arguments[0])}."
         )
-
-
-# --- cast, isof ------------------------------------------------------------------------------------------------------
-
-
-def cast(operand: Bound | Literal, type_name: TypeName, scope: Scope) -> Bound:
-    """cast(x, Edm.Type) for primitive types; null where the value does not fit. 501 for pairs that are not served."""
-    type = _primitive(type_name)
-    if isinstance(operand, Literal):
-        if operand.kind == "null":
-            return Null(type)
-        if operand.kind != "string":
-            operand = natural(operand, scope)
-        elif scope.guards.ask(f"converts:{type.name}", operand):
-            return literal_value(operand, type)
-        else:
-            return Null(type)
-    source = type_of(operand)
-    if source is type or isinstance(operand, Null):
-        return Null(type) if isinstance(operand, Null) else operand
-    if (source.family, type.family) not in _CASTS:
-        raise Unsupported(f"cast from {source.name} to {type.name} is not served (offset {type_name.position}).")
-    return FunctionCall("cast", (operand,), type)
-
-
-def isof(operand: Bound | Literal, type_name: TypeName, scope: Scope) -> Bound:
-    """isof(x, Edm.Type): whether x is not null and of the type."""
-    type = _primitive(type_name)
-    bound = natural(operand, scope) if isinstance(operand, Literal) else operand
-    if type_of(bound) is not type or isinstance(bound, Null):
-        return Constant(False)
-    return Constant(True) if isinstance(bound, Value) else Comparison("ne", bound, Null(type))
-
-
-def _primitive(type_name: TypeName) -> PrimitiveType:
-    name = type_name.name if "." in type_name.name else f"Edm.{type_name.name}"
-    if name not in PRIMITIVE_TYPES:
-        raise Unsupported(f"cast and isof serve primitive types, not {type_name.name} (offset {type_name.position}).")
-    return PRIMITIVE_TYPES[name]
-
-
-_CASTS = frozenset(
-    [(family, "string") for family in ("number", "boolean", "guid", "date", "datetimeoffset", "timeofday", "enum")]
-    + [("string", family) for family in ("number", "boolean", "guid")]
-    + [("number", "number"), ("date", "datetimeoffset"), ("datetimeoffset", "date"), ("datetimeoffset", "timeofday")]
-)
 
 
 # --- arithmetic ------------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ def _asked(it: Variable, part: Bound) -> Iterator[Property]:
             if variable == it:
                 yield part.property
         case Quantified() | CountValue() | NavigationIsNull():
+            if part.source is None or part.navigation is None:
+                return
             variable = part.source
             if variable == it:
                 yield from (own for own, _ in part.navigation.on)

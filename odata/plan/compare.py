@@ -127,7 +127,9 @@ def _boolean(operator: Operator, left: Bound, literal: Literal, scope: Scope) ->
 
 
 def _string(operator: Operator, left: Bound, literal: Literal, scope: Scope) -> Bound:
-    read = left.operand if isinstance(left, OfEntity) else left
+    read = left
+    while isinstance(read, OfEntity):
+        read = read.operand
     property = read.property if isinstance(read, PropertyValue) else None
     if property is not None and property.storage is DATE:
         return _date_as_text(operator, left, literal, scope)

@@ -93,6 +93,8 @@ def _begin(part: Bound) -> Iterator[Variable]:
         case PropertyValue():
             variable = part.variable
         case Quantified() | CountValue() | NavigationIsNull():
+            if part.source is None:
+                return
             variable = part.source
         case _:
             return

@@ -154,7 +154,7 @@ def key_predicate(
     by_name = {item.name: item.value for item in given}
     wanted = [item.name for item in entity_set.key]
     if sorted(name or "" for name in by_name) != sorted(wanted) or len(given) != len(wanted):
-        read = ", ".join(item.name or "a lone value" for item in given)
+        read = ", ".join(item.name or "a lone value" for item in given) or "nothing"
         raise BadRequest(f"The key given has {read}; {_key_form(entity_set)}.", target=entity_set.name)
     return tuple((item, key_value(by_name[item.name], item, scope)) for item in entity_set.key)
 

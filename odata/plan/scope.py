@@ -55,6 +55,11 @@ class Scope:
         assert self.implicit_variable is not None, "a scope without an entity set has no properties"
         return self.implicit_variable
 
+    @property
+    def this(self) -> Variable:
+        """What $this is: the entity for which an option is evaluated, inside $expand the expanded one."""
+        return self.implicit
+
     def fresh(self) -> int:
         """A number no variable of this plan has yet."""
         return next(self.numbers)

@@ -1,6 +1,6 @@
-"""Casts and arithmetic in SQL: the operators whose SQL depends on the types of both sides.
+"""Arithmetic in SQL: the operators whose SQL depends on the types of both sides.
 
-In: SQL of the operands and their primitive types. Out: SQL. Standard: URL Conventions, "Arithmetic Operators", "cast".
+In: SQL of the operands and their primitive types. Out: SQL. Standard: URL Conventions, "Arithmetic Operators".
 """
 
 from __future__ import annotations
@@ -10,79 +10,22 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    Date,
-    DateTime,
     Double,
     Integer,
     Numeric,
-    Text,
-    Time,
     case,
     cast,
-    false,
     func,
     literal_column,
-    true,
 )
 from sqlalchemy.types import TypeEngine
 
-from odata.edm.types import DATE, DATE_TIME_OFFSET, DECIMAL, DOUBLE, STRING, PrimitiveType
-from odata.functions import DAY, Sql, days_of, number, text, whole_quotient
+from odata.edm.types import DECIMAL, DOUBLE, PrimitiveType
+from odata.functions import DAY, Sql, days_of, number, whole_quotient
 from odata.mapping import sql_type
 from odata.plan.bound import Arithmetic
 
 NAN: Sql = literal_column("'NaN'")
-
-# --- casts -----------------------------------------------------------------------------------------------------------
-
-_WHOLE_FORM = text("^ *[+-]?[0-9]{1,18} *$")
-_NUMBER_FORM = text("^ *[+-]?[0-9]{1,100}([.][0-9]{1,100})? *$")
-_GUID_FORM = text("^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$")
-
-
-def cast_value(operand: Sql, source: PrimitiveType, target: PrimitiveType) -> Sql:
-    """A value as another type; null where it does not fit."""
-    if target is STRING:
-        return _as_text(operand, source)
-    if source.family == "string":
-        return _from_text(operand, target)
-    if source is DATE and target is DATE_TIME_OFFSET:
-        return func.timezone(literal_column("'UTC'"), cast(operand, DateTime()), type_=DateTime(timezone=True))
-    if source is DATE_TIME_OFFSET:
-        utc = func.timezone(literal_column("'UTC'"), operand, type_=DateTime())
-        return cast(utc, Date() if target is DATE else Time())
-    if target.whole:
-        whole = func.trunc(cast(operand, Numeric), type_=Numeric())
-        return case((_within(whole, target), cast(whole, sql_type(target))), else_=None)
-    return cast(operand, sql_type(target))
-
-
-def _as_text(operand: Sql, source: PrimitiveType) -> Sql:
-    if source is DATE_TIME_OFFSET:
-        utc = func.timezone(literal_column("'UTC'"), operand, type_=DateTime())
-        moment = func.to_char(utc, text('YYYY-MM-DD"T"HH24:MI:SS.US'), type_=Text())
-        return func.regexp_replace(moment, text("[.]?0*$"), text(""), type_=Text()).concat(text("Z"))
-    if source is DATE:
-        return func.to_char(operand, text("YYYY-MM-DD"), type_=Text())
-    return cast(operand, Text())
-
-
-def _from_text(operand: Sql, target: PrimitiveType) -> Sql:
-    if target.family == "boolean":
-        return case((operand == text("true"), true()), (operand == text("false"), false()), else_=None)
-    form = _GUID_FORM if target.family == "guid" else _WHOLE_FORM if target.whole else _NUMBER_FORM
-    fits = operand.op("~", is_comparison=True)(form)
-    if not target.whole:
-        return case((fits, cast(operand, sql_type(target))), else_=None)
-    whole = case((fits, cast(operand, BigInteger)), else_=None)
-    return case((_within(whole, target), cast(whole, sql_type(target))), else_=None)
-
-
-def _within(whole: Sql, type: PrimitiveType) -> Sql:
-    return whole.between(literal_column(f"{type.minimum}", Numeric()), literal_column(f"{type.maximum}", Numeric()))
-
-
-# --- arithmetic ------------------------------------------------------------------------------------------------------
 
 
 def promoted(operand: Sql, type: PrimitiveType, node: Arithmetic) -> Sql:

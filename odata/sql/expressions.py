@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement, False_, Grouping
 
-from odata.edm.model import EnumType
+from odata.edm.model import EnumType, NavigationProperty
 from odata.edm.types import DOUBLE, DURATION, INT64, SINGLE
 from odata.functions import (
     BINARY_COLLATION,
@@ -62,11 +62,13 @@ from odata.plan.bound import (
     SearchMatch,
     Truth,
     Value,
+    Variable,
     nullable,
     type_of,
 )
-from odata.sql.arithmetic import NAN, NUMERIC, cast_value, promoted, temporal
+from odata.sql.arithmetic import NAN, NUMERIC, promoted, temporal
 from odata.sql.binds import Binder
+from odata.sql.casts import cast_value
 from odata.sql.sources import Sources
 
 Sql = ColumnElement[Any]
@@ -308,7 +310,7 @@ class _Writer:
 
     def _quantified(self, node: Quantified) -> Sql:
         inner = self.sources.inner(node.variable)
-        conditions = [inner.predicate, inner.link(node.source, node.navigation, inner.root)]
+        conditions = _of_collection(inner, node.source, node.navigation)
         if node.predicate is not None:
             writer = _Writer(inner, self.binder)
             if node.name == "any":
@@ -321,7 +323,7 @@ class _Writer:
 
     def _count(self, node: CountValue) -> Sql:
         inner = self.sources.inner(node.variable)
-        conditions = [inner.predicate, inner.link(node.source, node.navigation, inner.root)]
+        conditions = _of_collection(inner, node.source, node.navigation)
         if node.predicate is not None:
             conditions.append(predicate(node.predicate, inner, self.binder))
         source = inner.from_clause
@@ -338,7 +340,8 @@ class _Writer:
         """A sub-select of one value, which PostgreSQL computes once unless it reads the row."""
         inner = self.sources.inner(node.variable)
         value = _Writer(inner, self.binder).exact(node.operand)
-        conditions = [inner.predicate, *inner.keyed(node.variable, node.variable.key, self.binder)]
+        conditions = _of_collection(inner, node.variable.source, node.variable.navigation)
+        conditions += inner.keyed(node.variable, node.variable.key, self.binder)
         source = inner.from_clause
         found = select(value).select_from(source).where(*conditions).correlate_except(source).scalar_subquery()
         absent = _absent(node.operand)
@@ -359,6 +362,15 @@ class _Writer:
         return or_(false(), *matches)
 
 
+def _of_collection(
+    inner: Sources, source: Variable | None, navigation: NavigationProperty | None
+) -> list[ColumnElement[bool]]:
+    """The rows of the own org: those behind a navigation property, or all where there is none."""
+    if source is None or navigation is None:
+        return [inner.predicate]
+    return [inner.predicate, inner.link(source, navigation, inner.root)]
+
+
 def _absent(operand: Bound) -> Sql | None:
     """What begins at an entity that is not there: an empty collection, nothing behind a navigation property; None for
     null."""
@@ -369,6 +381,8 @@ def _absent(operand: Bound) -> Sql | None:
             return literal_column("0", BigInteger())
         case NavigationIsNull():
             return false() if operand.negated else true()
+        case OfEntity():
+            return _absent(operand.operand)
         case _:
             return None
 

@@ -118,16 +118,16 @@ def _day(column: Column, _: Property) -> Column:
     return case((column > last, last), (column < first, first), else_=column)
 
 
-def _duration(column: Column, _: Property) -> Column:
+def duration_in_seconds(column: Column) -> Column:
     """A day-time duration in seconds, -PT90061.5S; an interval's months count as 30 days."""
     seconds = extract("epoch", column)
     sign = case((seconds < literal_column("0"), constant("-PT")), else_=constant("PT"))
     return sign + cast(func.trim_scale(func.abs(seconds)), Text) + constant("S")
 
 
-def _binary(column: Column, _: Property) -> Column:
+def base64url(column: Column) -> Column:
     """base64url without line breaks."""
-    return func.translate(func.encode(column, constant("base64")), constant("+/\n"), constant("-_"))
+    return func.translate(func.encode(column, constant("base64")), constant("+/\n"), constant("-_"), type_=Text)
 
 
 JSON_FORMS: dict[str, Callable[[Column, Property], Column]] = {
@@ -135,8 +135,8 @@ JSON_FORMS: dict[str, Callable[[Column, Property], Column]] = {
     "Edm.Double": _double,
     "Edm.DateTimeOffset": _moment,
     "Edm.Date": _day,
-    "Edm.Duration": _duration,
-    "Edm.Binary": _binary,
+    "Edm.Duration": lambda column, _: duration_in_seconds(column),
+    "Edm.Binary": lambda column, _: base64url(column),
 }
 
 PUBLISHED_DATES: dict[str, Callable[[Column], Column]] = {

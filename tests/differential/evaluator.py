@@ -144,7 +144,9 @@ class Evaluator:
     def path(self, node: Path, scope: dict[str, tuple[EntitySet, Row]]) -> Any:
         steps = [step.name for step in node.steps]
         entity_set, row = scope[""]
-        if steps[0] in scope:
+        if steps[0] == "$this":
+            steps.pop(0)
+        elif steps[0] in scope:
             entity_set, row = scope[steps.pop(0)]
         current: Row | None = row
         for index, name in enumerate(steps):

@@ -1,5 +1,5 @@
-"""Generated filters of expanded options that name $it, and $root in its stead: the naive evaluator and the service
-agree.
+"""Generated filters of expanded options that name $it and $this, and $root in the stead of $it: the naive evaluator and
+the service agree.
 """
 
 from __future__ import annotations
@@ -27,9 +27,14 @@ OWN_NAME = re.compile(rf"'(?:[^']|'')*'|(?<![\w/$.])(?P<name>{NAMES})\b")
 
 
 def with_it(text: str, seed: int) -> str:
-    """A filter over Things, half of whose names are those of $it."""
+    """A filter over Things, half of whose names are those of $it, and some of $this, which says nothing."""
     random = Random(seed)
-    return OWN_NAME.sub(lambda m: f"$it/{m[0]}" if m["name"] and random.random() < 0.5 else m[0], text)
+
+    def renamed(match: re.Match[str]) -> str:
+        choice = random.random() if match["name"] else 1
+        return f"$it/{match[0]}" if choice < 0.5 else f"$this/{match[0]}" if choice < 0.7 else match[0]
+
+    return OWN_NAME.sub(renamed, text)
 
 
 def expression_of(text: str) -> Expression:

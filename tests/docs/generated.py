@@ -15,7 +15,8 @@ from odata.plan.path import UNSERVED_SEGMENTS
 from odata.url.options import _READERS as OPTIONS
 
 DESCRIBED = {
-    "$filter": "every operator of the standard, functions below, `any`/`all`, navigation paths, `Lines/$count`",
+    "$filter": "every operator of the standard, functions below, `any`/`all`, navigation paths, `Lines/$count`, "
+    "`$it`, `$this`, `$root`",
     "$search": "words, phrases, AND, OR, NOT, parentheses; ignores case; one word matches inside longer text",
     "$orderby": "properties, expressions, paths over single-valued navigation, `Lines/$count`; always total",
     "$select": "properties, `*`, nested in `$expand`",

@@ -118,6 +118,8 @@ def test_orgs_stay_apart_inside_lambdas(table: Table) -> None:
         ("$filter=contains(Name,'4711') eq true or contains(String,'4711') eq true", "by_name"),
         ("$search=abcdef", "by_string"),
         ("$filter=year(DateTimeOffset) eq 2024", "by_moment"),
+        ("$filter=DateTimeOffset eq cast('2024-02-29T10:00:00Z',Edm.DateTimeOffset)", "by_moment"),
+        ("$filter=DateTimeOffset lt cast('2024-02-29T10:00:00Z',Edm.DateTimeOffset)", "by_moment"),
         ("$filter=date(DateTimeOffset) eq 2024-02-29", "by_moment"),
         ("$filter=Int32 eq 7.0", "by_number"),
         ("$filter=Int32 in (1,2,3)", "by_number"),

@@ -10,16 +10,16 @@ from typing import Any
 from sqlalchemy import or_
 from sqlalchemy import select as sql_select
 
-from odata.edm.types import INT32
+from odata.edm.types import INT32, PRIMITIVE_TYPES, STRING
 from odata.errors import BadRequest, InvalidOption, LimitExceeded
-from odata.plan import expand, make, orderby
+from odata.plan import bind, expand, make, orderby
 from odata.plan.bound import Constant, Value
 from odata.plan.scope import root_scope
 from odata.plan.select import selection
 from odata.plan.values import TRANSFORMS
 from odata.sql.context import number
 from odata.url import items, options
-from odata.url.nodes import Number, Options, Span
+from odata.url.nodes import Number, Options, Span, Step
 from odata.url.tokens import Tokens
 from tests.conformance.switches.switch import Off, Switch, entry, put, unchecked
 
@@ -29,9 +29,14 @@ EXPAND = f"{CASE}a40.9"
 ORDER = f"{CASE}i40.17 "
 PAGE = f"{CASE}page sizes: "
 SELECT = f"{CASE}i40.3 "
-ASKED, DEEPER, NAVIGATIONS = orderby._asked, expand._nested, expand._navigations
+ASKED, DEEPER, NAVIGATIONS, VALUE = orderby._asked, expand._nested, expand._navigations, bind._value
 NEVER = re.compile(r"(?!)")
 CANONICAL_NAME = options.canonical_name
+
+
+def _name_for_an_entity(path: Any, variable: Any, steps: Any, scope: Any) -> Any:
+    """An entity may stand for a value, its name."""
+    return VALUE(path, variable, steps or (Step("Name", 0),), scope)
 
 
 def _of_request(**changes: Any) -> Off:
@@ -194,8 +199,37 @@ EXPANDING: dict[str, Switch] = {
     "$root begins at every entity": Switch(
         put("odata.plan.members._keyed", lambda step, scope: scope.root),
         (CASE + "m40.root one entity*", CASE + "m40.root a collection*", CASE + "m40.root in an order*",
-         CASE + "m40.root what is not there*", CASE + "m40.root an unknown set", CASE + "m40.root a set without key",
+         CASE + "m40.root what is not there*", CASE + "m40.root an unknown set", CASE + "m40.root a set is no value",
          "test_root_follows_parameters_*"),
+    ),
+    "$root needs a key": Switch(
+        put("odata.plan.bind.whole_set", lambda *_: None),
+        (CASE + "m40.root how many*", CASE + "m40.root any and all*", CASE + "m40.root a set in an order*"),
+    ),
+    "keys in paths are left aside": Switch(
+        put("odata.plan.members._key_in", lambda *_: ()), (CASE + "m40.path *",)
+    ),
+    "$this is what the resource path names": Switch(
+        put("odata.plan.scope.Scope.this", property(lambda scope: scope.root)),
+        (EXPAND + ".2 $this is the expanded*", EXPAND + ".2 $this of a count*", EXPAND + ".4 nested order by $this"),
+    ),
+    "$this is its name": Switch(
+        put("odata.plan.bind._value", _name_for_an_entity), (EXPAND + ".2 $this is no value",)
+    ),
+    "nothing can be cast": Switch(
+        put("odata.plan.casts.CASTABLE", frozenset()),
+        (CASE + "m41.9.1 a text as *", CASE + "m41.9.1 texts *", CASE + "m41.9.1 a text that *",
+         CASE + "i40.7 values as texts"),
+    ),
+    "texts may be like a literal": Switch(
+        put("odata.sql.casts._of_form", lambda operand, form: operand), (CASE + "m41.9.1 a text that *",)
+    ),
+    "everything can be cast": Switch(
+        put("odata.plan.casts.castable", lambda *_: True), (CASE + "i40.7 casts that no rule allows*",), may_break=True
+    ),
+    "enumerations are no types to cast to": Switch(
+        put("odata.plan.casts._named", lambda name, scope: PRIMITIVE_TYPES.get(name.name, STRING)),
+        (CASE + "m41.9.1 a text as a member*", CASE + "i40.7 isof*", CASE + "i40.7 a cast to a type that is none"),
     ),
     "a key may be any expression": Switch(
         put("odata.plan.path.key_value", _any_key), (CASE + "a40.12 a key that is no literal",)
