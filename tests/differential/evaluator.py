@@ -27,8 +27,10 @@ from odata.url.nodes import (
     Logical,
     ParameterAlias,
     Path,
+    TypeName,
     Unary,
 )  # fmt: skip
+from tests.differential.casts import cast
 
 WHITE_SPACE = "".join(c for c in map(chr, range(0x3001)) if c.isspace() and c not in "\x1c\x1d\x1e\x1f")
 Row = dict[str, Any]
@@ -132,6 +134,10 @@ class Evaluator:
     # --- functions ---
 
     def call(self, node: Call, scope: dict[str, tuple[EntitySet, Row]]) -> Any:
+        if isinstance(node.arguments[-1], TypeName):
+            value = self.value(node.arguments[0], scope)
+            name = node.arguments[-1].name.rpartition(".")[2]
+            return None if value is None else cast(value, name, Member, lambda one: getattr(one, "number", None))
         values = [self.value(argument, scope) for argument in node.arguments]
         if any(value is None for value in values):
             return None

@@ -80,6 +80,28 @@ GUIDS = (
     "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
     "00000000-0000-0000-0000-000000000001",
 )
+CASTABLE = {
+    "Date": ("2024-02-29", "2024-02-30", "0000-01-01", "2026-03-31", "1900-02-29", " 2026-03-31"),
+    "DateTimeOffset": (
+        "2026-03-31T22:30:00Z",
+        "2024-01-01T00:00:00+15:00",
+        "1970-01-01T01:00+01:00",
+        "2023-02-29T00:00:00Z",
+        "2024-01-01T24:00:00Z",
+        "2024-02-29T10:00:00.123456Z",
+        "2026-01-01T00:00:00",
+    ),
+    "TimeOfDay": ("06:00:00", "12:34:56.789", "24:00:00", "06:00", "6:00"),
+    "Duration": ("PT36H", "P1DT12H", "-P1D", "P", "PT", "P1Y", "PT93784.5S", "PT0S"),
+    "Binary": ("3q2-7w", "3q2-7w==", "AP8", "YQ", "", "Y", "+/8"),
+    "Boolean": ("true", "false", "1", "yes"),
+    "Guid": (GUIDS[0], GUIDS[1], GUIDS[0][:-1], "{" + GUIDS[0] + "}"),
+    "Int32": ("1", "7", "+42", "2147483648", "1.0", "-2147483648", ""),
+    "Byte": ("7", "42", "256", "007"),
+    "Decimal": ("2.5", "-2.5", "1e3", "2.", "1.0000000000", "INF"),
+    "Color": ("Red", "2", "red", "Red,Blue", "Blue", "9"),
+}
+"""Texts that are literals of a type, and some that are like it."""
 COMPARISONS = ("eq", "ne", "gt", "ge", "lt", "le")
 
 
@@ -94,6 +116,7 @@ class Generator:
         """A boolean expression."""
         makers: list[Callable[[], str]] = [
             self.strings, self.numbers, self.moments, self.dates, self.others, self.searches, self.membership,
+            self.casts,
         ]  # fmt: skip
         if depth > 0:
             nesting = (self.logic, self.logic, self.negated, self.quantified, self.truth)
@@ -280,6 +303,25 @@ class Generator:
         if self.lenient:
             choices += [f"Guid {equality} '{guid}'", f"Guid {equality} 'nonsense'", f"Guid {equality} '{guid.upper()}'"]
         return self.pick(*choices)
+
+    def casts(self) -> str:
+        """Texts as other types and back; between numbers and members; what no rule casts."""
+        name = self.pick(*CASTABLE)
+        written = self.pick(*CASTABLE[name], *CASTABLE[self.pick(*CASTABLE)])
+        chosen = (
+            f"case(Id le {self.pick(*'2468')}:'{written}',Int16 ne null:'{self.pick(*CASTABLE[name])}',true:String)"
+        )
+        type = "Everything.Color" if name == "Color" else f"Edm.{name}"
+        other = self.pick("null", f"cast('{self.pick(*CASTABLE[name])}',{type})", name)
+        return self.pick(
+            f"cast({chosen},{type}) {self.pick('eq', 'ne')} {other}",
+            f"cast({chosen},{type}) {self.pick('eq', 'ne')} {other}",
+            f"cast(cast({name},Edm.String),{type}) {self.pick('eq', 'ne')} {name}",
+            f"cast({name},Edm.String) {self.pick(*COMPARISONS)} '{self.pick(*CASTABLE[name])}'",
+            f"cast(cast({self.pick('Color', 'Id', 'Int32')},Edm.Int16),Everything.Color) {self.pick('eq', 'ne')} Color",
+            f"cast({self.pick('Double', 'Decimal', 'Int64', 'Color', 'Guid')},Edm.Byte) eq {self.pick('null', '7')}",
+            f"cast(DateTimeOffset,Edm.{self.pick('Date', 'TimeOfDay', 'Duration')}) {self.pick('eq', 'ne')} null",
+        )
 
     def membership(self) -> str:
         lists = {

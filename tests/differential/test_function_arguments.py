@@ -17,13 +17,17 @@ EXPRESSIONS = {
         "3", "Int32 add Byte", "Int64 sub 1", "Int16 mul 2", "Int32 div 2", "Int64 mod 3", "-Int32", "-Int64", "Int64",
         "Children/$count", "length(String) add 1", "indexof(String,'b')", "Decimal add 1", "RequiredDecimal divby 2",
         "Decimal", "Double mul 2", "Single", "-Single", "round(Double)", "cast(String,Edm.Int64)",
+        "cast(Color,Edm.Int16)",
         "case(Int32 gt 0:Int64,true:1)",
     ),
-    "string": ("'b'", "String", "concat(String,Name)", "cast(Int64,Edm.String)", "substring(String,Byte add 1)"),
-    "date": ("Date", "date(DateTimeOffset)", "Date add duration'P1D'", "2026-03-31"),
-    "datetimeoffset": ("DateTimeOffset", "DateTimeOffset sub duration'P1D'", "now()", "2026-03-31T22:30:00Z"),
-    "timeofday": ("TimeOfDay", "time(DateTimeOffset)", "12:30:00"),
-    "duration": ("Duration", "Duration mul 2", "DateTimeOffset sub 2026-01-01T00:00:00Z", "-Duration"),
+    "string": ("'b'", "String", "concat(String,Name)", "cast(Int64,Edm.String)", "substring(String,Byte add 1)",
+        "cast(Duration,Edm.String)", "cast(Binary,Edm.String)"),
+    "date": ("Date", "date(DateTimeOffset)", "Date add duration'P1D'", "2026-03-31", "cast(String,Edm.Date)"),
+    "datetimeoffset": ("DateTimeOffset", "DateTimeOffset sub duration'P1D'", "now()", "2026-03-31T22:30:00Z",
+        "cast(String,Edm.DateTimeOffset)"),
+    "timeofday": ("TimeOfDay", "time(DateTimeOffset)", "12:30:00", "cast(String,Edm.TimeOfDay)"),
+    "duration": ("Duration", "Duration mul 2", "DateTimeOffset sub 2026-01-01T00:00:00Z", "-Duration",
+        "cast(String,Edm.Duration)"),
 }  # fmt: skip
 OVERLOADS = [entry for entries in FUNCTIONS.values() for entry in entries if entry.parameters]
 
