@@ -96,7 +96,7 @@ class PatientParser(RequestParser):  # type: ignore[misc]  # gunicorn has no typ
 
 def in_one_piece(application: Application) -> Application:
     """The application, from whose start_response on the socket is corked: gunicorn sends head and body by themselves,
-    and each would wake the client. `ODataThreadWorker.handle` lets go what is left."""
+    and each would wake the client. `ODataThreadWorker.handle_request` lets go what is left."""
 
     def corked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         def started(*given: Any) -> Any:
@@ -132,7 +132,6 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
             conn.parser = PatientParser(self.cfg, conn.sock, conn.client)
         for turn in itertools.count(1):
             outcome = super().handle(conn)
-            _cork(conn.sock, 0)
             if outcome is False and conn.sock.fileno() != -1:
                 conn.parser.hear_out()
             if conn.sock.fileno() == -1:  # handle_error has closed it; twice would count as two connections less
@@ -142,6 +141,13 @@ class ODataThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
                 return outcome
             if not conn.parser.unreader.buf.getvalue() and not _readable(conn.sock):
                 return outcome
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer one request; what is corked goes out before anything else is waited for, such as an unread body."""
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            _cork(conn.sock, 0)
 
     def accept(self, listener: Any) -> None:
         """Take a new connection, after a process that holds fewer: all of them wake for it."""

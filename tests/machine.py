@@ -6,6 +6,7 @@ told from a fault only when a known piece of work is timed beside it.
 
 from __future__ import annotations
 
+from statistics import median
 from time import thread_time
 
 REFERENCE_SECONDS = 0.012
@@ -13,8 +14,11 @@ REFERENCE_SECONDS = 0.012
 
 
 def times_slower() -> float:
-    """By what a limit is to be multiplied: 1 where this machine is as fast as that one, or faster."""
-    return max(1.0, _work() / REFERENCE_SECONDS)
+    """By what a limit is to be multiplied: 1 where this machine is as fast as that one, or faster.
+
+    The median of seven samples: single ones differ by three times on a machine that is busy with other things.
+    """
+    return max(1.0, median(_work() for _ in range(7)) / REFERENCE_SECONDS)
 
 
 def _work() -> float:

@@ -148,7 +148,10 @@ def _value_of_collection(row: Row) -> list[bytes | memoryview]:
     if "objects" not in row:
         return [_body(row)]
     objects = row["objects"]
-    return [b"[", objects, b"]"] if isinstance(objects, bytes) else [b"[]"]
+    if objects is None:
+        return [b"[]"]
+    assert isinstance(objects, bytes)
+    return [b"[", objects, b"]"]
 
 
 def _too_large(which: str, plan: ReadPlan, size: int, here: ForRequest) -> PayloadTooLarge:

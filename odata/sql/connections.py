@@ -30,7 +30,12 @@ STALL_SECONDS: Final = 0.25
 """When no connection changed hands for so long, all are held by something slow, and waiting in crowds is no use."""
 
 LAST_STALL_SECONDS: Final = 0.03
-"""The same for whoever may hold the last thread, which `/healthcheck` needs within 50 ms."""
+"""The same, at least, for whoever may hold the last thread, which `/healthcheck` needs within 50 ms. Where statements
+take long as a rule, connections change hands less often: it is USUAL_TIMES what they usually take, up to the above."""
+
+USUAL_TIMES: Final = 3
+USUAL_SHARE: Final = 1 / 8
+"""How much the statement that has just run counts in what is usual."""
 
 SLOW_SECONDS: Final = 1.0
 """A connection that comes back after longer is no sign of movement: the next one to have it may be stuck as well."""
@@ -69,12 +74,11 @@ class Gate:
         self._lock = threading.Lock()
         self._inside = 0
 
-    def enter(self) -> float:
-        """Count one more; for how many seconds it may wait while no connection changes hands. Whoever enters leaves."""
+    def enter(self) -> int:
+        """Count one more; how many there are beyond those who may wait with patience. Whoever enters leaves."""
         with self._lock:
             self._inside += 1
-            beyond = self._inside - self._waiting
-        return inf if beyond <= 0 else STALL_SECONDS if beyond == 1 else LAST_STALL_SECONDS
+            return self._inside - self._waiting
 
     def leave(self) -> None:
         """Count one less."""
@@ -103,6 +107,7 @@ class Connections:
         self._lock = threading.Lock()
         self._taken = 0
         self._moved_at = monotonic()
+        self._usual_seconds = STALL_SECONDS
         self._pool: ConnectionPool[ReadConnection] = ConnectionPool(
             conninfo=url,
             connection_class=ReadConnection,
@@ -130,9 +135,9 @@ class Connections:
                 moves. Unavailable when none could be made, which is the server's doing.
         """
         give_up = min(deadline, monotonic() + self._limits.acquire_timeout_seconds)
-        stall = self._gate.enter()
+        beyond = self._gate.enter()
         try:
-            connection = self._wait(give_up, stall)
+            connection = self._wait(give_up, self._patience(beyond))
         except BaseException:
             self._gate.leave()
             raise
@@ -151,11 +156,21 @@ class Connections:
         self._pool.putconn(connection)
         if not slow:
             self._moved_at = now
+            self._usual_seconds += (now - connection.taken_at - self._usual_seconds) * USUAL_SHARE
         self._gate.leave()
 
     def _count(self, step: int) -> None:
         with self._lock:
             self._taken += step
+
+    def _patience(self, beyond: int) -> float:
+        """For how many seconds a request may wait while no connection changes hands. Two threads are free of those
+        with patience, but where there are hardly any: the first beyond them leaves one."""
+        if beyond <= 0:
+            return inf
+        if beyond == 1 and self._limits.waiting > 1:
+            return STALL_SECONDS
+        return min(max(USUAL_TIMES * self._usual_seconds, LAST_STALL_SECONDS), STALL_SECONDS)
 
     def _wait(self, give_up: float, stall: float) -> ReadConnection:
         while True:

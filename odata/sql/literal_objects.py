@@ -1,9 +1,9 @@
-"""One JSON object as text, put together from the values' own texts: for pages of many rows.
+"""One JSON object as text, put together from its members: where a row cannot write it, and for pages of many rows.
 
 In: Members of an object. Out: an expression. row_to_json looks up the type of each value of each row anew, and walks a
 row that holds nulls from its start for each of them; `concat` looks types up once a statement. What it cannot do is
-escape: so the texts of a row are looked at once, all together, and a row where a character needs an escape, or a number
-is none, is written by row_to_json. Measured: docs/decisions/json-in-postgres.md.
+escape: so the texts of a row are looked at once, all together, and where a character needs an escape, or a number is
+none, all of them are written by to_json. Measured: docs/decisions/json-in-postgres.md.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from odata.sql.json import Constant, Literally, constant, member_name
 
 MOST_ARGUMENTS = 100
 """PostgreSQL's limit for one call (FUNC_MAX_ARGS)."""
+ALWAYS_LITERAL = ("bare", "quoted")
+"""Ways in which no value needs a look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,38 +32,31 @@ class Member:
     stored: Column | None = None
     literally: Literally | None = None
 
-    @property
-    def text(self) -> Column:
-        """Name and JSON value."""
-        return member_name(self.name) + func.coalesce(cast(_json(self.value), Text), constant("null"))
+
+def exact_object(members: Sequence[Member], later: Sequence[Column]) -> Column:
+    """The object of members and, behind them, of `later`, which are members as text. Each value is escaped."""
+    return _object(members, later, literally=False)
 
 
-def braced(texts: Sequence[Column]) -> Column:
-    """Members as one object."""
-    text: Column = constant("{")
-    for index, member in enumerate(texts):
-        text = text + constant(",") + member if index else text + member
-    return text + constant("}")
+def literal_object(members: Sequence[Member], later: Sequence[Column]) -> Column:
+    """The same object; values are escaped in rows only where one of them needs it."""
+    unusual = list(_unusual(members))
+    literal = _object(members, later, literally=True)
+    return case((or_(*unusual), exact_object(members, later)), else_=literal) if unusual else literal
 
 
-def literal_object(members: Sequence[Member], later: Sequence[Column], otherwise: Column) -> Column:
-    """The object of members and, behind them, of `later`, which are members as text.
-
-    Args: otherwise: the same object, written by row_to_json.
-    """
+def _object(members: Sequence[Member], later: Sequence[Column], *, literally: bool) -> Column:
     parts: list[Column] = [constant("{")]
     for index, member in enumerate(members):
-        parts += _parts(member, "," if index else "")
+        parts += _parts(member, "," if index else "", literally=literally)
     for index, text in enumerate(later):
         parts += [constant(","), text] if index or members else [text]
-    whole = _concat([*parts, constant("}")])
-    unusual = list(_unusual(members))
-    return case((or_(*unusual), otherwise), else_=whole) if unusual else whole
+    return _concat([*parts, constant("}")])
 
 
-def _parts(member: Member, before: str) -> Iterator[Column]:
+def _parts(member: Member, before: str, *, literally: bool) -> Iterator[Column]:
     name = before + member_name(member.name).text
-    if member.literally is None or member.stored is None:
+    if member.stored is None or member.literally is None or not (literally or member.literally in ALWAYS_LITERAL):
         yield constant(name)
         yield func.coalesce(_json(member.value), constant("null"))
         return

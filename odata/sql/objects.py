@@ -2,8 +2,8 @@
 
 In: a page's columns and a Selection. Out: Shown, the object as an expression and the collection of all of them. Three
 forms: a lateral row whose column aliases are the JSON names (quick to plan, and quick for a page of few rows);
-concatenated text where an alias cannot serve: names over 63 bytes, which PostgreSQL would cut, and expanded collections
-with a next link that is there or not; for a page of many rows `literal_object`, which takes less time a row.
+text where an alias cannot serve: names over 63 bytes, which PostgreSQL would cut, and expanded collections with a next
+link that is there or not; for a page of many rows `literal_object`, which takes less time a row.
 Standard: JSON Format, "Entity", "Navigation Property", "Control Information".
 """
 
@@ -20,7 +20,7 @@ from odata.edm.types import type_annotation
 from odata.plan.plans import Selection
 from odata.sql.context import Column, Context, It, number
 from odata.sql.json import constant, entity_url, etag, json_value, literally
-from odata.sql.literal_objects import Member, braced, literal_object
+from odata.sql.literal_objects import Member, exact_object, literal_object
 
 LONGEST_ALIAS_BYTES = 63
 SEPARATOR = ", \n "
@@ -49,7 +49,7 @@ class Shown:
 def show(
     context: Context, rows: Subquery, selection: Selection, bytes_at_most: int, *, many_rows: bool = False
 ) -> Shown:
-    """The JSON object of each row of a page. many_rows: `text` takes longer to plan, and less for each row."""
+    """The JSON object of each row of a page. many_rows: in the form that takes more to plan, and less for each row."""
     if selection.carried:
         context = replace(context, it=It(selection.variable, rows))
     parts = [context.expand(context, rows, expansion, selection, bytes_at_most) for expansion in selection.expansions]
@@ -60,19 +60,17 @@ def show(
     base += [Member(part.name, part.json) for part in parts if part.json is not None]
     later = [text for part in parts if part.json is None for text in part.texts]
     rows_added = sum((part.rows for part in parts[1:]), start=parts[0].rows) if parts else None
-    shown = _object(context, source, base, later, rows_added, (rows, *(part.lateral for part in parts)))
-    return replace(shown, text=literal_object(base, later, shown.text)) if many_rows else shown
+    if many_rows:
+        return Shown(from_clause=source, text=literal_object(base, later), row=None, expanded=rows_added)
+    return _object(context, source, base, later, rows_added, (rows, *(part.lateral for part in parts)))
 
 
 def _object(
     context: Context, source: FromClause, base: list[Member], later: list[Column], expanded: Column | None,
     outer: tuple[FromClause, ...],
 ) -> Shown:  # fmt: skip
-    if any(len(member.name.encode()) > LONGEST_ALIAS_BYTES for member in base):
-        text = braced([member.text for member in base] + later)
-        return Shown(from_clause=source, text=text, row=None, expanded=expanded)
-    if not base:
-        return Shown(from_clause=source, text=braced(later), row=None, expanded=expanded)
+    if not base or any(len(member.name.encode()) > LONGEST_ALIAS_BYTES for member in base):
+        return Shown(from_clause=source, text=exact_object(base, later), row=None, expanded=expanded)
     row = select(*(member.value.label(member.name) for member in base)).correlate(*outer).lateral(context.name("v"))
     written = cast(func.row_to_json(row.table_valued()), Text)
     joined = source.join(row, true())

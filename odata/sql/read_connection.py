@@ -9,7 +9,6 @@ from __future__ import annotations
 import select
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
@@ -67,58 +66,58 @@ class ReadConnection(psycopg.Connection[Row]):
         return self.reader.rows(sql, [_text(value) for value in parameters], prepare)
 
 
-@dataclass(slots=True)
-class _Known:
-    """A statement that was run here. name: under which it is prepared, None where it is not."""
-
-    runs: int = 0
-    name: bytes | None = None
-
-
 class Reader:
-    """Runs statements on one connection; knows which of them it has prepared, those used last."""
+    """Runs statements on one connection; prepares those that come again, and knows which of them it has prepared."""
 
     def __init__(self, connection: ReadConnection) -> None:
         self._connection = connection
-        self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._names = count(1)
+        self._runs: OrderedDict[str, int] = OrderedDict()
+        self._prepared: OrderedDict[str, bytes] = OrderedDict()
+        self._numbers = count(1)
         self._transformer: abc.Transformer = Transformer(connection)
 
     def rows(self, sql: str, values: list[bytes | None], prepare: bool | None) -> list[Row]:
         """As `ReadConnection.rows`, for parameters as libpq takes them."""
-        after = self._connection.prepare_threshold
-        known = None if prepare is False or after is None else self._used(sql)
-        if known is not None and known.name is None and (prepare or known.runs > (after or 0)):
-            name = f"read_{next(self._names)}".encode()
-            self._connection.pgconn.send_prepare(name, sql.encode())
-            self._result(ExecStatus.COMMAND_OK)
-            known.name = name
-        if known is None or known.name is None:
+        name = None if prepare is False else self._name(sql, at_once=bool(prepare))
+        if name is None:
             self._connection.pgconn.send_query_params(sql.encode(), values)
         else:
-            self._connection.pgconn.send_query_prepared(known.name, values)
+            self._connection.pgconn.send_query_prepared(name, values)
         return self._loaded(self._result(ExecStatus.TUPLES_OK))
 
-    def _used(self, sql: str) -> _Known:
-        """A statement that is about to run; where it is a new one too many, the one not used for longest goes."""
-        known = self._known.get(sql)
-        if known is None:
-            known = self._known[sql] = _Known()
-            if len(self._known) > (self._connection.prepared_max or 0):
-                self._forget(self._known.popitem(last=False)[1])
-        else:
-            self._known.move_to_end(sql)
-        known.runs += 1
-        return known
+    def _name(self, sql: str, *, at_once: bool) -> bytes | None:
+        """Under which a statement is prepared, or is from now on; None where it has not run often enough."""
+        name = self._prepared.get(sql)
+        if name is not None:
+            self._prepared.move_to_end(sql)
+            return name
+        after, most = self._connection.prepare_threshold, self._connection.prepared_max or 0
+        if after is None or most == 0:
+            return None
+        runs = self._runs.pop(sql, 0)
+        if not at_once and runs < after:
+            self._runs[sql] = runs + 1
+            if len(self._runs) > most:  # counted apart: statements that run once push none out that is prepared
+                self._runs.popitem(last=False)
+            return None
+        return self._prepare(sql, most)
 
-    def _forget(self, known: _Known) -> None:
-        if known.name is not None:
-            self._connection.pgconn.send_query_params(b"DEALLOCATE " + known.name, None)
+    def _prepare(self, sql: str, most: int) -> bytes:
+        name = f"read_{next(self._numbers)}".encode()
+        self._connection.pgconn.send_prepare(name, sql.encode())
+        self._result(ExecStatus.COMMAND_OK)
+        self._prepared[sql] = name
+        if len(self._prepared) > most:
+            _, forgotten = self._prepared.popitem(last=False)
+            self._connection.pgconn.send_query_params(b"DEALLOCATE " + forgotten, None)
             self._result(ExecStatus.COMMAND_OK)
+        return name
 
     def _result(self, wanted: ExecStatus) -> PGresult:
         """What the server answers to what was sent. Raises: psycopg.Error."""
         results: list[PGresult] = self._connection.wait(execute(self._connection.pgconn))
+        if not results:
+            raise psycopg.OperationalError("the server answered nothing")
         result = results[-1]
         if result.status == ExecStatus.FATAL_ERROR:
             raise error_from_result(result, encoding=self._connection.info.encoding)

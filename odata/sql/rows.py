@@ -61,10 +61,12 @@ def _needed(context: Context, selection: Selection) -> dict[str, None]:
     return names
 
 
-def plain(context: Context, of: PageOf, *, bytes_at_most: int, boundary_at: int | None = None) -> Query:
-    """One row: body, seen, kept, and the order keys of row number boundary_at as text."""
+def plain(
+    context: Context, of: PageOf, *, bytes_at_most: int, boundary_at: int | None = None, many_rows: bool = False
+) -> Query:
+    """One row: body, seen, kept, and the order keys of row number boundary_at as text. many_rows: as in `show`."""
     rows = page(context, of)
-    shown = show(context, rows, of.selection, bytes_at_most)
+    shown = show(context, rows, of.selection, bytes_at_most, many_rows=many_rows)
     columns: list[Column] = [
         shown.collection.label("body"),
         func.count().label("seen"),

@@ -17,7 +17,7 @@ from sqlalchemy.sql.selectable import Subquery
 from odata.mapping import Mapping
 from odata.plan.bound import Value
 from odata.plan.limits import Limits
-from odata.plan.plans import PathStep, ReadPlan
+from odata.plan.plans import PathStep, ReadPlan, Selection
 from odata.sql import expressions
 from odata.sql.context import Column, Context, PageOf, Query, number
 from odata.sql.expand import expanded
@@ -32,7 +32,8 @@ from odata.sql.sources import Sources
 from odata.sql.statement import Statement
 
 MANY_ROWS = 200
-"""From so many rows on, what literal objects save is more than what they take to plan."""
+MANY_PROPERTIES = 12
+"""From so many rows of so many properties on, literal objects save more than they take to plan and to look at texts."""
 
 DIALECT = psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 DIALECT._backslash_escapes = False  # standard_conforming_strings is on since PostgreSQL 9.1
@@ -74,24 +75,32 @@ def _collection(plan: ReadPlan, context: Context) -> Query:
         return _with_totals(plan, context, nothing.subquery("c"), complete=False)
     limit = plan.rows + 1 if plan.paged else plan.rows
     of = _page_of(plan, context, limit)
-    most, many_rows = context.limits.max_page_bytes, plan.rows >= MANY_ROWS
-    if many_rows or _may_exceed(plan, most):
-        at_most = context.limits.expand_rows
+    most = context.limits.max_page_bytes
+    many_rows = plan.rows >= MANY_ROWS and len(plan.selection.properties) >= MANY_PROPERTIES
+    expands = _expands_collections(plan.selection)
+    if expands or _widest_page(plan) > most:
+        at_most = context.limits.expand_rows if expands else None
         rows = cut(
             context, of, rows_at_most=plan.rows, bytes_at_most=most, expanded_at_most=at_most, many_rows=many_rows
         )
     else:
-        rows = plain(context, of, bytes_at_most=most, boundary_at=plan.rows if plan.paged else None)
+        rows = plain(
+            context, of, bytes_at_most=most, boundary_at=plan.rows if plan.paged else None, many_rows=many_rows
+        )
     return _with_totals(plan, context, rows.subquery("c"), complete=True, limit=limit)
 
 
-def _may_exceed(plan: ReadPlan, bytes_at_most: int) -> bool:
-    """Whether rows of their declared widths, or what is expanded, could make a page too long."""
-    if any((expansion.navigation.collection and expansion.mode != "count") or expansion.selection.expansions
-           for expansion in plan.selection.expansions):  # fmt: skip
-        return True
-    width = widest_row(plan.selection) + sum(widest_row(item.selection) for item in plan.selection.expansions)
-    return width * plan.rows > bytes_at_most
+def _expands_collections(selection: Selection) -> bool:
+    return any(
+        (expansion.navigation.collection and expansion.mode != "count") or expansion.selection.expansions
+        for expansion in selection.expansions
+    )
+
+
+def _widest_page(plan: ReadPlan) -> int:
+    """The most bytes of its rows by their declared widths."""
+    selections = (plan.selection, *(expansion.selection for expansion in plan.selection.expansions))
+    return sum(map(widest_row, selections)) * plan.rows
 
 
 def _with_totals(plan: ReadPlan, context: Context, rows: Subquery, *, complete: bool, limit: int = 0) -> Query:

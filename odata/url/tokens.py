@@ -29,7 +29,6 @@ _BLANKS = {
 }
 _OFFSET_SIGN = {False: "+-", True: "+ -"}
 MAX_IDENTIFIER_CHARACTERS = 128
-_TOO_LONG = re.compile(rf"[^.@#]{{{MAX_IDENTIFIER_CHARACTERS + 1}}}")
 
 
 def _master(blanks: str, plus_is_space: bool) -> re.Pattern[str]:
@@ -209,8 +208,10 @@ class Tokens:
 
     def _check_identifier(self) -> None:
         name = self.text[self.start : self.end]
-        if "'" not in name and _TOO_LONG.search(name):
-            self.fail(f"an identifier of at most {MAX_IDENTIFIER_CHARACTERS} characters")
+        if len(name) > MAX_IDENTIFIER_CHARACTERS and "'" not in name:
+            parts = name.replace("@", ".").replace("#", ".").split(".")
+            if max(map(len, parts)) > MAX_IDENTIFIER_CHARACTERS:
+                self.fail(f"an identifier of at most {MAX_IDENTIFIER_CHARACTERS} characters")
         if not name.isascii():
             for index, character in enumerate(name):
                 if character == "'":

@@ -167,3 +167,37 @@ def test_a_body_that_never_comes(gateway_port: int) -> None:
         connection.shutdown(socket.SHUT_WR)
         answer = connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 400 ") and b"OData-Version: 4.0" in answer
+
+
+# --- in one piece, and at once ---------------------------------------------------------------------------------------
+
+HELD_BACK_SECONDS = 0.2
+"""For so long Linux keeps what is corked."""
+
+
+def test_head_and_body_come_in_one_piece(gateway_port: int) -> None:
+    with socket.create_connection(("127.0.0.1", gateway_port), timeout=10) as connection:
+        for _ in range(20):
+            connection.sendall(b"GET /odata/v4/Quotes?$top=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = read(connection.recv(65536))
+            assert answer.status == 200 and len(answer.body) == int(answer.headers["content-length"])
+
+
+def test_an_answer_waits_for_no_body(gateway_port: int) -> None:
+    """The server goes on to take the rest of the body in; its answer is under way by then."""
+    tries = [body_of(gateway_port, 500_001, b"$top", hang_up=False) for _ in range(5)]
+    assert min(seconds for _, seconds in tries) < HELD_BACK_SECONDS / 2
+
+
+def test_who_expects_to_be_asked_for_the_body_is_asked_at_once(gateway_port: int) -> None:
+    head = b"POST /odata/v4/Quotes/$query HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
+    seconds = []
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", gateway_port), timeout=10) as connection:
+            began = time.monotonic()
+            connection.sendall(head + b"Expect: 100-continue\r\n\r\n")
+            assert connection.recv(25).startswith(b"HTTP/1.1 100 Continue")
+            connection.sendall(b"$top=1")
+            assert b" 200 OK" in connection.recv(65536)
+            seconds.append(time.monotonic() - began)
+    assert min(seconds) < HELD_BACK_SECONDS / 2

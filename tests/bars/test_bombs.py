@@ -97,6 +97,7 @@ def _bombs() -> dict[str, str]:
         "blanks inside": "$filter=Revision" + " " * (BIG // 2) + "eq" + " " * (BIG // 2 - 40) + "x",
         "names": "$filter=" + "a" * (BIG - 40),
         "dots": "$filter=" + "a." * (BIG // 2),
+        "identifiers of 128 characters": "$filter=" + ("a" * 128 + ".") * 3800 + "b eq 1",
         "slashes": "$filter=" + "/" * (BIG - 40),
         "guid-like": "$filter=" + "0123456-" * 100_000,
         "date-like": "$filter=" + "2026-01-" * 100_000,
@@ -126,10 +127,10 @@ def test_a_bomb_is_refused_quickly(quotes: Client, name: str) -> None:
     for _ in range(3):
         started = thread_time()  # no database is asked; other processes do not count
         reply = quotes.query("Quotes", body)
-        milliseconds.append(_on_the_reference((thread_time() - started) * 1000, MOST_MS))
+        milliseconds.append((thread_time() - started) * 1000)
         assert reply.status in (400, 406, 413) and complaint(reply) is None, reply.text[:500]
         assert len(reply.body) < 2000
-    assert min(milliseconds) <= MOST_MS, milliseconds
+    assert _on_the_reference(min(milliseconds), MOST_MS) <= MOST_MS, milliseconds
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 <= MOST_GROWTH_BYTES
 
 
@@ -152,8 +153,8 @@ def test_wide_filters_are_answered(quotes: Client, options: str, profile: Profil
         started, cpu_started = perf_counter(), thread_time()
         reply = caller.query("Quotes", options + f"&$top={attempt + 5}")
         walls.append((perf_counter() - started) * 1000)
-        used = (thread_time() - cpu_started) * 1000  # what this process needs, whatever else runs
-        milliseconds.append(_on_the_reference(used, WIDE_MS))
+        milliseconds.append((thread_time() - cpu_started) * 1000)  # what this process needs, whatever else runs
         assert reply.status == 200, reply.text[:500]
     print(f"\n{profile} {options[:40]}... {[round(ms) for ms in walls]} ms, another shape each time")
-    assert min(milliseconds) <= WIDE_MS and min(walls) <= 10 * WIDE_MS * times_slower(), (milliseconds, walls)
+    assert _on_the_reference(min(milliseconds), WIDE_MS) <= WIDE_MS, milliseconds
+    assert _on_the_reference(min(walls), 10 * WIDE_MS) <= 10 * WIDE_MS, walls

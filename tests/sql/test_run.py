@@ -159,6 +159,16 @@ def test_of_many_statements_those_used_last_stay_prepared(empty_database_url: st
     database.close()
 
 
+def test_statements_that_run_once_push_out_none_that_is_prepared(empty_database_url: str) -> None:
+    limits = ConnectionLimits(connections=1, prepare_after=1, prepared_statements=2)
+    database = Database(empty_database_url, limits=limits)
+    for statement in ("SELECT 1", "SELECT 1", *(f"SELECT {number}" for number in range(2, 9))):
+        database.fetch(statement)
+    prepared = database.fetch_all("SELECT statement::varchar FROM pg_prepared_statements", prepare=False)
+    assert prepared == [("SELECT 1",)]
+    database.close()
+
+
 def test_a_lock_is_waited_for_only_so_long(empty_database_url: str) -> None:
     database = Database(empty_database_url, limits=ConnectionLimits(connections=1, lock_timeout_seconds=0.1))
     with psycopg.connect(empty_database_url) as other:
@@ -224,7 +234,6 @@ def test_a_crowd_is_served_while_connections_change_hands(
 ) -> None:
     """Twelve ask, four may be patient, all are served: a busy machine stalls everybody, so a stall is long here."""
     monkeypatch.setattr("odata.sql.connections.STALL_SECONDS", 20.0)
-    monkeypatch.setattr("odata.sql.connections.LAST_STALL_SECONDS", 20.0)
     limits = ConnectionLimits(connections=2, waiting=4, acquire_timeout_seconds=20.0)
     database = Database(empty_database_url, limits=limits)
     answers: list[object] = []
@@ -236,6 +245,21 @@ def test_a_crowd_is_served_while_connections_change_hands(
     _together([ask] * 12)
     assert len(answers) == 240
     assert database.measures() == {"size": 2, "in_use": 0, "waiting": 0}
+    database.close()
+
+
+@pytest.mark.parametrize("milliseconds", [5, 60])
+def test_as_many_as_there_are_threads_are_served(empty_database_url: str, milliseconds: int) -> None:
+    """Eight in a row of statements that take long as a rule: two are beyond those with patience, none is refused."""
+    database = Database(empty_database_url, limits=ConnectionLimits(connections=6, waiting=6))
+    answers: list[object] = []
+
+    def ask() -> None:
+        for _ in range(1500 // milliseconds // 8):
+            answers.append(database.fetch("SELECT pg_sleep($1::float8)", [str(milliseconds / 1000)]))
+
+    _together([ask] * 8)
+    assert len(answers) == 1500 // milliseconds // 8 * 8
     database.close()
 
 
