@@ -42,12 +42,16 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """status 200 or 204. body: parts to join, none copied here. rows: of the page, for the log. etag: of an entity."""
+    """status 200 or 204. body: parts to join, none copied here. rows: of the page, for the log. etag: of an entity.
+
+    etag_covers: whether the ETag changes with all that the body shows: not with entities expanded into it.
+    """
 
     status: int = 200
     body: tuple[bytes | memoryview, ...] = ()
     rows: int = 1
     etag: str | None = None
+    etag_covers: bool = True
 
 
 NextLink: TypeAlias = Callable[[tuple[str | None, ...], int], str]
@@ -177,7 +181,8 @@ def _entity(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:
     if len(body) > here.row_bytes:
         raise _too_large(f"the path {here.path}", plan, len(body), here)
     separator = b"," if frame.context and body != b"{}" else b""
-    return Answer(body=(b"{", frame.context, separator, memoryview(body)[1:]), etag=_text(row.get("etag")))
+    shown = (b"{", frame.context, separator, memoryview(body)[1:])
+    return Answer(body=shown, etag=_text(row.get("etag")), etag_covers=not plan.selection.expansions)
 
 
 def _property(plan: ReadPlan, frame: Frame, row: Row, here: ForRequest) -> Answer:

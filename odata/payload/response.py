@@ -18,7 +18,7 @@ def respond(headers: Mapping[str, str], format: Format, written: Answer) -> Resp
     answered: list[tuple[str, str]] = [("OData-Version", format.version)]
     if written.etag is not None:
         answered.append(("ETag", written.etag))
-        if matches(headers.get("if-none-match"), written.etag):
+        if written.etag_covers and matches(headers.get("if-none-match"), written.etag):
             return Response(status=304, headers=tuple(answered))
     if written.status == 204:
         return Response(status=204, headers=tuple(answered))

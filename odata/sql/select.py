@@ -53,7 +53,8 @@ def select(plan: ReadPlan, mapping: Mapping, rendition: Rendition, limits: Limit
     statement = WRITERS[plan.kind](plan, context)
     require_org_predicates(statement, mapping)
     compiled = statement.compile(dialect=DIALECT)
-    parameters = tuple(binds.parameter(name, compiled.params[name]) for name in compiled.positiontup or ())
+    given = compiled.params  # made anew each time it is asked for
+    parameters = tuple(binds.parameter(name, given[name]) for name in compiled.positiontup or ())
     return Statement(
         sql=str(compiled),
         parameters=parameters,

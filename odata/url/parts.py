@@ -17,7 +17,7 @@ DECODED_AT_ONCE = 16_384
 MOST_OPTIONS = 5_000
 MOST_SEMICOLONS = 4_000
 IT_MARK, ENCODED_SEMICOLON = "\x01", "\x02"
-"""Stand for something in a text that is to be a URL again: no URL holds a control character."""
+"""Stand for something in a text that is to be a URL again: no URL holds these control characters."""
 IT_MARK_ENCODED = quote(IT_MARK)
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ENCODED_SEMICOLON = re.compile("%3[Bb]")
@@ -60,7 +60,7 @@ def split(path: str, query: str, *, plus_is_space: bool = False) -> Parts:
     """Split and decode; "+" becomes a space everywhere in the query only if plus_is_space.
 
     Raises: UrlSyntaxError (400) for bytes that are not UTF-8, a stray "%", a bare "#", or a control character other
-    than TAB; LimitExceeded (400) for more than MOST_OPTIONS.
+    than TAB and line breaks; LimitExceeded (400) for more than MOST_OPTIONS.
     """
     for target, text in (("path", path), ("query", query)):
         if "#" in text:
@@ -125,9 +125,11 @@ def _decode(text: str, target: str) -> str:
         decoded = text
     if not decoded.isprintable():
         for offset, character in enumerate(decoded):
-            if ord(character) < 32 and character != "\t":
+            if ord(character) < 32 and character not in "\t\n\r":
                 raise UrlSyntaxError(
-                    f"Control character U+{ord(character):04X} in the URL.", offset=offset, target=target
+                    f"Control character U+{ord(character):04X} at offset {offset}; tabs and line breaks alone fit.",
+                    offset=offset,
+                    target=target,
                 )
             if 0xD800 <= ord(character) <= 0xDFFF:
                 raise UrlSyntaxError("Lone surrogate in the URL.", offset=offset, target=target)
