@@ -59,7 +59,8 @@ EXPANDED = (
     "$filter=Right lt $it/Id and $it/Children/any(c:c/Id eq ThingId)))",
     "Things(1)?$select=Id&$expand=Children($select=Id;$expand=Children($select=Id;$filter=Id gt $it/Id;$orderby=Id))",
     "Things?$select=Id&$expand=Children($select=Id;$filter=$this/Id gt $it/Id and $it/Children(2)/Id ne $this/Id)",
-    "Things?$select=Id&$expand=Children($select=Id;$filter=$root/Things/$count($filter=$this/Id lt $it/Id) lt 4)",
+    "Things?$select=Id&$expand=Children($select=Id;$filter=Id gt $it/Id "
+    "and $root/Things/$count($filter=$this/Id lt $it/Id) lt 4)",
     "Things(4)/Parent?$select=Id&$expand=Children($select=Id;$filter=$it/Parent/Name lt Name;"
     "$expand=Pairs($select=Left,Right;$filter=$it/Pairs/$count gt Right))",
 )  # fmt: skip

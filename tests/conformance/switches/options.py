@@ -211,7 +211,7 @@ EXPANDING: dict[str, Switch] = {
     ),
     "$this is what the resource path names": Switch(
         put("odata.plan.scope.Scope.this", property(lambda scope: scope.root)),
-        (EXPAND + ".2 $this is the expanded*", EXPAND + ".2 $this of a count*", EXPAND + ".4 nested order by $this"),
+        (EXPAND + ".2 $this is the expanded*", CASE + "i40.7 $this of a count*", EXPAND + ".4 $this in*"),
     ),
     "$this is its name": Switch(
         put("odata.plan.bind._value", _name_for_an_entity), (EXPAND + ".2 $this is no value",)
