@@ -425,6 +425,9 @@ class Settings:
     filter_nodes: int = setting("FILTER_NODES", whole(1, 10**6), 4000, "nodes of a $filter expression")
     filter_depth: int = setting("FILTER_DEPTH", whole(1, 200), 50, "nesting of a $filter expression")
     function_depth: int = setting("FUNCTION_DEPTH", whole(1, 100), 15, "functions within functions")
+    expression_copies: int = setting(
+        "EXPRESSION_COPIES", whole(100, 10**7), 10_000, "nodes of an expression, each as often as its SQL names it"
+    )
     in_items: int = setting("IN_ITEMS", whole(1, 100_000), 2000, "items of an `in` list")
     lambda_depth: int = setting("LAMBDA_DEPTH", whole(0, 10), 2, "any and all within each other")
     orderby_items: int = setting("ORDERBY_ITEMS", whole(1, 100), 8, "items of $orderby")

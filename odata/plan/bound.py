@@ -264,11 +264,16 @@ def type_of(bound: Bound) -> PrimitiveType:
 def parts_of(bound: Bound) -> Iterator[Bound]:
     """An expression and all that it is made of."""
     yield bound
+    for part in operands_of(bound):
+        yield from parts_of(part)
+
+
+def operands_of(bound: Bound) -> Iterator[Bound]:
+    """The expressions that an expression itself is made of."""
     for field in fields(bound):
-        value = getattr(bound, field.name)
-        for part in _flattened(value):
+        for part in _flattened(getattr(bound, field.name)):
             if isinstance(part, get_args(Bound)):
-                yield from parts_of(part)
+                yield part
 
 
 def has_moment(bound: Bound) -> bool:

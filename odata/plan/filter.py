@@ -7,6 +7,7 @@ from odata.plan.bind import bind_predicate
 from odata.plan.bound import Bound, Logic
 from odata.plan.scope import Scope
 from odata.plan.search import bind_search
+from odata.plan.weight import require_light
 from odata.url.nodes import Options
 
 
@@ -15,7 +16,7 @@ def joined_filter(options: Options, scope: Scope) -> Bound | None:
     parts: list[Bound] = []
     if options.filter is not None:
         with about("$filter"):
-            parts.append(bind_predicate(options.filter, scope))
+            parts.append(require_light(bind_predicate(options.filter, scope), scope.limits))
     if options.search is not None:
         with about("$search"):
             parts.append(bind_search(options.search, scope.implicit, scope))

@@ -21,6 +21,7 @@ class Limits:
     filter_nodes: int = 4000
     filter_depth: int = 50
     function_depth: int = 15
+    expression_copies: int = 10_000
     in_items: int = 2000
     lambda_depth: int = 2
     orderby_items: int = 8

@@ -26,6 +26,7 @@ from odata.plan.bound import (
 )
 from odata.plan.plans import OrderKey
 from odata.plan.scope import Scope
+from odata.plan.weight import require_light
 from odata.url.nodes import OrderByItem
 
 UNSORTABLE_TYPES = frozenset({"Edm.Binary"})
@@ -56,7 +57,7 @@ def _asked(items: tuple[OrderByItem, ...], scope: Scope) -> list[OrderKey]:
     keys = []
     for item in items:
         with about("$orderby"):
-            expression = bind(item.expression, scope)
+            expression = require_light(bind(item.expression, scope), scope.limits)
         _check_sortable(expression)
         if not _reads(expression, scope.implicit):
             continue  # the same for every row

@@ -76,6 +76,12 @@ def _bombs() -> dict[str, str]:
         "search 100,000": "$search=" + " ".join(["a"] * 100_000),
         "search of 400,000 characters": "$search=" + "a" * (BIG - 40),
         "search of an open quote": '$search="' + "a" * (BIG - 40),
+        "substring of its own length": "$filter=length(" + "substring(Name,length(" * 6 + "Name" + "))" * 6 + ") eq 1",
+        "divisions": "$filter=" + "(1 divby " * 20 + "Revision" + ")" * 20 + " eq 1",
+        "an order of divisions": "$orderby=" + "(1 divby " * 20 + "Revision" + ")" * 20,
+        "casts there and back": (
+            "$filter=" + "cast(cast(" * 7 + "Name" + ",Edm.Double),Edm.String)" * 7 + " eq 'x'"
+        ),
         "lambda x 10": "$filter=" + "Lines/any(l:l/Quote/" * 10 + "Lines/any()" + ")" * 10,
         "lambda side by side": "$filter=" + " and ".join(f"Lines/any(l:l/Quantity gt {n})" for n in range(5_000)),
         "aliases that double": (

@@ -32,6 +32,8 @@ PLANNED: tuple[tuple[str, int, str, str], ...] = (
     ("filter_depth", 6, "Quotes?$filter=((((true))))", "Quotes?$filter=((((((((true))))))))"),
     ("function_depth", 3, "Quotes?$filter=trim(trim(trim(Name))) eq 'x'",
     "Quotes?$filter=trim(trim(trim(trim(Name)))) eq 'x'"),
+    ("expression_copies", 100, "Quotes?$filter=length(substring(Name,length(Name))) eq 0",
+    "Quotes?$filter=length(substring(Name,length(substring(Name,length(Name))))) eq 0"),
     ("in_items", 3, "Quotes?$filter=Revision in (1,2,3)", "Quotes?$filter=Revision in (1,2,3,4)"),
     ("lambda_depth", 1, "Quotes?$filter=Lines/any(a:true)", f"Quotes?$filter={LAMBDA}"),
     ("orderby_items", 2, "Quotes?$orderby=Name,Status", "Quotes?$orderby=Name,Status,Region"),
