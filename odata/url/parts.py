@@ -127,7 +127,7 @@ def _decode(text: str, target: str) -> str:
         for offset, character in enumerate(decoded):
             if ord(character) < 32 and character not in "\t\n\r":
                 raise UrlSyntaxError(
-                    f"Control character U+{ord(character):04X} at offset {offset}; tabs and line breaks alone fit.",
+                    f"Control character U+{ord(character):04X}, offset {offset}; of those TAB, LF and CR alone fit.",
                     offset=offset,
                     target=target,
                 )
