@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, literal_column
-from sqlalchemy.dialects import postgresql
 
 from odata.edm.types import PRIMITIVE_TYPES, PrimitiveType
 from odata.functions import FUNCTIONS, Function
 from odata.mapping import sql_type
 from odata.plan.weight import COPIES
 from odata.sql.casts import cast_value
+from tests.filtering import DIALECT
 
 OVERLOADS = [entry for entries in FUNCTIONS.values() for entry in entries]
 
@@ -22,7 +22,7 @@ def named(make: Callable[..., Any], types: tuple[PrimitiveType, ...], index: int
     """How often the SQL names one of the arguments."""
     arguments: list[Any] = [literal_column("other", sql_type(type)) for type in types]
     arguments[index] = func.the_operand(type_=sql_type(types[index]))
-    return str(make(*arguments).compile(dialect=postgresql.dialect())).count("the_operand()")  # type: ignore[no-untyped-call]
+    return str(make(*arguments).compile(dialect=DIALECT)).count("the_operand()")
 
 
 @pytest.mark.parametrize("entry", OVERLOADS, ids=lambda entry: entry.signature)
